@@ -1,0 +1,57 @@
+#include "base/words.h"
+
+#include <gtest/gtest.h>
+
+namespace holdfast::base {
+namespace {
+
+TEST(Words, BytesKeepThreeDigits) {
+    EXPECT_EQ(bytes_in_words(512), "512 B");
+    EXPECT_EQ(bytes_in_words(1536), "1.50 KiB");
+    EXPECT_EQ(bytes_in_words(1023 * 1024), "1.00 MiB");
+    EXPECT_EQ(bytes_in_words(std::uint64_t{1} << 34U), "16.0 GiB");
+}
+
+TEST(Words, CountsKeepThreeDigits) {
+    EXPECT_EQ(count_in_words(734), "734");
+    EXPECT_EQ(count_in_words(18900), "18.9k");
+    EXPECT_EQ(count_in_words(124.4e6), "124M");
+}
+
+TEST(Words, DurationsGrowWithTheirSize) {
+    EXPECT_EQ(duration_in_words(0.8), "0.8s");
+    EXPECT_EQ(duration_in_words(42), "42s");
+    EXPECT_EQ(duration_in_words(185), "3m05s");
+    EXPECT_EQ(duration_in_words(18180), "5h03m");
+    EXPECT_EQ(duration_in_words(187200), "2d04h");
+}
+
+TEST(Words, CountsAreReadAsPeopleWriteThem) {
+    EXPECT_EQ(parse_count("250"), 250);
+    EXPECT_EQ(parse_count("524_288"), 524288);
+    EXPECT_EQ(parse_count("1.5M"), 1500000);
+    EXPECT_EQ(parse_count("2B"), 2000000000);
+    EXPECT_EQ(parse_count("-1"), -1);
+    EXPECT_EQ(parse_count("1e4"), 10000);
+    EXPECT_FALSE(parse_count("1.5"));
+    EXPECT_FALSE(parse_count("12x"));
+    EXPECT_FALSE(parse_count(""));
+    EXPECT_FALSE(parse_count("K"));
+    EXPECT_FALSE(parse_count("99999999999999999999"));
+}
+
+TEST(Words, RealsAreWholeTextsAndFinite) {
+    EXPECT_EQ(parse_real("3e-4"), 3e-4);
+    EXPECT_FALSE(parse_real("3e-4x"));
+    EXPECT_FALSE(parse_real("nan"));
+    EXPECT_FALSE(parse_real("1e999"));
+}
+
+TEST(Words, TheNearestWordIsALikelySlip) {
+    const std::vector<std::string> keys = {"learning_rate", "weight_decay", "beta1"};
+    EXPECT_EQ(nearest_word("learnig_rate", keys), "learning_rate");
+    EXPECT_FALSE(nearest_word("colour", keys));
+}
+
+}  // namespace
+}  // namespace holdfast::base

@@ -1,0 +1,50 @@
+# Targets of this project: a library a room, a program a test folder, one set of flags.
+
+function(holdfast_compile_options target)
+    target_compile_options(
+        ${target}
+        PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+                -Wold-style-cast -Werror)
+    if(HOLDFAST_SANITIZER STREQUAL "asan")
+        target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all
+                                                 -fno-omit-frame-pointer)
+        target_link_options(${target} PRIVATE -fsanitize=address,undefined)
+    elseif(HOLDFAST_SANITIZER STREQUAL "tsan")
+        target_compile_options(${target} PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
+        target_link_options(${target} PRIVATE -fsanitize=thread)
+    endif()
+endfunction()
+
+# holdfast_library(NAME room SOURCES a.cpp... DEPS targets... [TORCH]): the static library holdfast::room of
+# src/room. TORCH links libtorch and reuses the project's precompiled torch header.
+function(holdfast_library)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SOURCES;DEPS")
+    set(target holdfast_${arg_NAME})
+    add_library(${target} STATIC ${arg_SOURCES})
+    add_library(holdfast::${arg_NAME} ALIAS ${target})
+    target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(${target} PUBLIC ${arg_DEPS})
+    holdfast_compile_options(${target})
+    if(arg_TORCH)
+        target_link_libraries(${target} PUBLIC HoldfastTorch::torch)
+        target_precompile_headers(${target} REUSE_FROM holdfast_torch_headers)
+    endif()
+endfunction()
+
+# holdfast_test(NAME room SOURCES a_test.cpp... DEPS targets... [LABELS ...] [TORCH]): one test program for a
+# folder of tests; each case is a CTest case with the labels.
+function(holdfast_test)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "TORCH" "NAME" "SOURCES;DEPS;LABELS")
+    set(target ${arg_NAME}_test)
+    add_executable(${target} ${arg_SOURCES})
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${target} PRIVATE HOLDFAST_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                                                 HOLDFAST_BINARY_DIR="${CMAKE_BINARY_DIR}")
+    holdfast_compile_options(${target})
+    if(arg_TORCH)
+        target_link_libraries(${target} PRIVATE HoldfastTorch::torch)
+        target_precompile_headers(${target} REUSE_FROM holdfast_torch_headers)
+    endif()
+    gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
+endfunction()
