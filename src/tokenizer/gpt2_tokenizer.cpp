@@ -52,36 +52,71 @@ public:
     }
 
 private:
+    // A piece found but not yet turned into ids.
+    struct Word {
+        WordCache::Key key;  // of length 0: too long for the cache
+        std::string_view text;
+    };
+
+    // Finds some pieces ahead of their ids, so that the look-ups' memory is on its way meanwhile.
     void encode_well_formed(std::string_view text, std::vector<std::uint32_t>& out) {
         std::size_t begin = 0;
         while (begin < text.size()) {
-            const std::size_t end = piece_end(classes_, text, begin);
-            const std::string_view piece = text.substr(begin, end - begin);
-            if (piece.size() > WordCache::kWordBytesMax) {
-                append_piece(vocabulary_, merge_, piece, out);
-            } else {
-                append_word(WordCache::key_of(piece, text.size() - begin), piece, out);
+            std::size_t count = 0;
+            while (count < kWordsAhead && begin < text.size()) {
+                const std::size_t end = piece_end(classes_, text, begin);
+                Word& word = words_[count];
+                word.text = text.substr(begin, end - begin);
+                word.key = {};
+                if (word.text.size() <= WordCache::kWordBytesMax) [[likely]] {
+                    word.key = WordCache::key_of(word.text, text.size() - begin);
+                    cache_.prefetch(word.key);
+                }
+                begin = end;
+                ++count;
             }
-            begin = end;
+            for (std::size_t index = 0; index < count; ++index) {
+                append_word(words_[index], out);
+            }
+            flush(out);
         }
     }
 
-    void append_word(const WordCache::Key& key,
-                     std::string_view word,
-                     std::vector<std::uint32_t>& out) {
-        if (const WordCache::Entry* entry = cache_.find(key)) {
-            out.insert(out.end(), entry->ids.begin(), entry->ids.begin() + entry->count);
+    // Copies all the places of an entry and counts the filled ones: cheaper than a loop whose
+    // length the processor cannot foresee.
+    void append_word(const Word& word, std::vector<std::uint32_t>& out) {
+        const WordCache::Entry* entry = cache_.find(word.key);
+        if (entry == nullptr || word.key == WordCache::Key{}) [[unlikely]] {
+            flush(out);
+            const std::size_t before = out.size();
+            append_piece(vocabulary_, merge_, word.text, out);
+            if (word.text.size() <= WordCache::kWordBytesMax) {
+                cache_.insert(word.key, std::span(out).subspan(before));
+            }
             return;
         }
-        const std::size_t before = out.size();
-        append_piece(vocabulary_, merge_, word, out);
-        cache_.insert(key, std::span(out).subspan(before));
+        for (std::size_t index = 0; index < WordCache::kIdsMax; ++index) {
+            ready_[ready_count_ + index] = entry->ids[index];
+        }
+        ready_count_ += entry->count;
     }
+
+    void flush(std::vector<std::uint32_t>& out) {
+        out.insert(
+            out.end(), ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_count_));
+        ready_count_ = 0;
+    }
+
+    static constexpr std::size_t kWordsAhead = 64;
 
     const BpeVocabulary& vocabulary_;
     const UnicodeClasses& classes_;
     BpeMerge merge_;
     WordCache cache_;
+    std::array<Word, kWordsAhead> words_;
+    // Ids on their way to `out`.
+    std::array<std::uint32_t, kWordsAhead * WordCache::kIdsMax> ready_{};
+    std::size_t ready_count_ = 0;
 };
 
 class Gpt2Tokenizer final : public Tokenizer {

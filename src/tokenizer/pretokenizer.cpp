@@ -1,30 +1,11 @@
 #include "tokenizer/pretokenizer.h"
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
 namespace holdfast::tokenizer {
 
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "letters_from looks for the first byte of a word in its lowest bits");
-
-constexpr std::uint64_t repeat_byte(std::uint64_t byte) {
-    return byte * 0x0101010101010101ULL;
-}
-
-// How many of the eight bytes are ASCII letters before the first that is not: with the case bit set
-// and the high bit clear, a byte + (128 - 'a') has its high bit set from 'a' on, and
-// + (127 - 'z') from the one after 'z' on.
-std::size_t leading_letters(std::uint64_t word) {
-    const std::uint64_t lower = (word | repeat_byte(0x20)) & repeat_byte(0x7F);
-    const std::uint64_t from_a = lower + repeat_byte(128 - 'a');
-    const std::uint64_t past_z = lower + repeat_byte(127 - 'z');
-    const std::uint64_t others = ~(from_a & ~past_z & ~word) & repeat_byte(0x80);
-    return static_cast<std::size_t>(std::countr_zero(others)) / 8;
-}
 
 struct Character {
     UnicodeClass kind = UnicodeClass::kOther;
@@ -59,7 +40,7 @@ std::size_t run_end(const UnicodeClasses& classes,
         if (kind == UnicodeClass::kLetter && index + 8 <= text.size()) {
             std::uint64_t word = 0;
             std::memcpy(&word, text.data() + index, 8);
-            const std::size_t letters = leading_letters(word);
+            const std::size_t letters = leading_ascii_letters(word);
             index += letters;
             if (letters == 8) {
                 continue;
@@ -112,7 +93,7 @@ std::size_t contraction_bytes(std::string_view text, std::size_t begin) {
 
 }  // namespace
 
-std::size_t piece_end(const UnicodeClasses& classes, std::string_view text, std::size_t begin) {
+std::size_t any_piece_end(const UnicodeClasses& classes, std::string_view text, std::size_t begin) {
     std::size_t index = begin;
     if (text[begin] == ' ') {
         if (begin + 1 == text.size()) {
