@@ -19,13 +19,13 @@
 
 namespace holdfast::data {
 
-// What dataset.json beside the shards says (written by `prepare`); the same for all shards of a
+// What dataset.json (data/dataset_sidecar.h) says of the tokenizer; the same for all shards of a
 // set.
 struct TokenizerNote {
-    std::string tokenizer;              // gpt2 | bytes | a file
-    std::string tokenizer_fingerprint;  // names the vocabulary itself
+    std::string tokenizer;                    // gpt2 | bytes | a file
+    std::uint64_t tokenizer_fingerprint = 0;  // names the vocabulary itself
     std::int64_t vocab_size = 0;
-    std::optional<std::int64_t> end_of_text;
+    std::int32_t end_of_text = 0;
     bool operator==(const TokenizerNote&) const = default;
 };
 
@@ -46,7 +46,7 @@ public:
     // What every shard's sidecar says; nothing when a shard has none.
     [[nodiscard]] const std::optional<TokenizerNote>& tokenizer() const { return tokenizer_; }
     // Bytes of the text the tokens were made of (for bits per byte); nothing unless the set is
-    // exactly this split of one prepared folder.
+    // made of whole splits of prepared folders.
     [[nodiscard]] std::optional<std::int64_t> text_bytes() const { return text_bytes_; }
 
     // Reads every token of every shard once: TokenShard::check_tokens, with the sidecar's checksums
@@ -62,7 +62,9 @@ public:
     [[nodiscard]] std::string in_words() const;
 
 private:
-    TokenSet(Split split, std::vector<TokenShard> shards);
+    explicit TokenSet(Split split) : split_(split) {}
+    void add(TokenShard shard, std::optional<std::uint64_t> file_checksum);
+    void take_fingerprint();
 
     Split split_;
     std::vector<TokenShard> shards_;

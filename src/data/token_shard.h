@@ -32,9 +32,6 @@ enum class ShardFormat { kLlmcUint16, kLlmcUint32, kRawUint16 };
 // "llm.c uint16", "llm.c uint32", "raw uint16".
 std::string_view to_string(ShardFormat format);
 
-// The bytes of the fixed part at the start of both llm.c formats.
-inline constexpr std::uint64_t kShardHeaderBytes = 1024;
-
 class TokenShard {
 public:
     // Maps the file, finds its format and checks that header and length agree. kNotFound or kIo
@@ -63,8 +60,9 @@ public:
 
     // Names the content without reading all of it: XXH3-64 over the token count and the length of
     // the file as little-endian 64-bit numbers, the header if there is one, and kSampledBlocks
-    // blocks of 64 KiB spread evenly over the token bytes, the first and the last included (all of
-    // them where there are no more). The path has no part in it.
+    // blocks of 64 KiB of the token bytes, block i at floor(i * (token bytes - 65536) /
+    // (kSampledBlocks - 1)) (all token bytes where there are no more than the blocks hold). The
+    // path has no part in it.
     [[nodiscard]] std::uint64_t sampled_checksum() const;
     static constexpr std::uint64_t kSampledBlocks = 16;
 

@@ -34,7 +34,7 @@ public:
     [[nodiscard]] std::int64_t window_tokens() const { return window_tokens_; }
     // Windows of the whole set, at least 1: one epoch.
     [[nodiscard]] std::int64_t window_count() const { return ends_.back(); }
-    // Tokens that one epoch never sees as inputs: the tails of the shards.
+    // Tokens that are in no window as inputs: the tails of the shards, at least 1 each.
     [[nodiscard]] std::int64_t unused_token_count() const { return unused_token_count_; }
 
     // `window` in [0, window_count()). O(log shards).

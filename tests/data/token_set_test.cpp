@@ -1,0 +1,3 @@
+#include "data/token_set.h"
+
+#include <gtest/gtest.h>
