@@ -2,6 +2,8 @@
 // arXiv:1711.05101).
 #pragma once
 
+#include "base/result.h"
+
 namespace holdfast::optim {
 
 struct AdamWConfig {
@@ -11,6 +13,9 @@ struct AdamWConfig {
     double beta2 = 0.95;
     double epsilon = 1e-8;
     double grad_clip = 1.0;  // global norm; 0 switches clipping off
+
+    // kInvalid with the key, the value and what would do.
+    [[nodiscard]] base::Status validate() const;
 };
 
 }  // namespace holdfast::optim
