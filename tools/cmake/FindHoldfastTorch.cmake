@@ -41,6 +41,10 @@ target_include_directories(HoldfastTorch::torch SYSTEM INTERFACE ${HoldfastTorch
 target_link_options(
     HoldfastTorch::torch INTERFACE -L${HoldfastTorch_LIBRARY_DIR} -Wl,-rpath,${HoldfastTorch_LIBRARY_DIR}
     -Wl,--allow-shlib-undefined)
+# at::parallel_for is a header template that runs on one thread unless its user is compiled with OpenMP. The run
+# path above makes it share torch's own copy of the OpenMP library, and so its thread pool.
+target_compile_options(HoldfastTorch::torch INTERFACE -fopenmp)
+target_link_options(HoldfastTorch::torch INTERFACE -fopenmp)
 target_link_libraries(HoldfastTorch::torch
                       INTERFACE "-Wl,--push-state,--no-as-needed ${holdfast_torch_flags} -Wl,--pop-state")
 
