@@ -3,7 +3,8 @@
 // The sum of squares is taken in blocks of kNormBlockElements: inside a block in fp64 in one fixed
 // order, then the block sums in index order in fp64. A block is always whole, so its sum does not
 // depend on threads or on which rank computed it, and the norm does not depend on how the arena is
-// owned. Padding of the arena is zero in the gradient and adds nothing.
+// owned. Padding of the arena is zero in the gradient and adds nothing. (kAten leaves the order
+// inside a block to torch, which keeps to one order for ranges of 16 blocks and more.)
 //
 // The squares cannot overflow: an fp32 squared is exact in fp64. So the norm is finite exactly when
 // every gradient is.
@@ -15,11 +16,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "optim/element_range.h"
+#include "optim/norm_block.h"
 
 namespace holdfast::optim {
-
-// Elements of a block of the norm. Part of the numbers of a run: another value gives other bits.
-inline constexpr std::int64_t kNormBlockElements = 1024;
 
 // Which code computes: our CPU kernel, or ATen operations that run on any device.
 enum class Backend { kNative, kAten };
