@@ -1,0 +1,83 @@
+// metrics.jsonl: one line a step, append only, never a reason to stop (patient_file.h).
+//
+// A checkpoint remembers how far the log had come (LogPosition); a resume cuts the log back to
+// there, so that the file holds each step once, whatever was stopped when.
+//
+// Threads: append() by the trainer, position() and sync() by the saver beside it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/checksum.h"
+#include "base/result.h"
+#include "fs/file_system.h"
+#include "telemetry/patient_file.h"
+#include "telemetry/step_metrics.h"
+
+namespace holdfast::telemetry {
+
+// How far the log has come: its length and the XXH3-64 of all its bytes. Stored in manifests.
+struct LogPosition {
+    std::uint64_t bytes = 0;
+    std::uint64_t checksum = base::checksum64(std::string_view());
+
+    bool operator==(const LogPosition&) const = default;
+};
+
+// The length and checksum of the first `bytes` of the file; of all of it when it is shorter. Zero
+// bytes when the file does not exist. Reads in pieces. Errors: what the seam says.
+base::Result<LogPosition> read_log_position(fs::FileSystem& file_system,
+                                            const std::string& path,
+                                            std::uint64_t bytes);
+
+// What cut_log() found and did.
+struct LogCut {
+    bool matches = true;           // the prefix is what the checkpoint remembers
+    LogPosition position;          // of the log as it is now
+    std::uint64_t tail_bytes = 0;  // cut off and kept in the tail file
+    std::string note;              // one line for people when it does not match, else empty
+};
+
+// Brings the log back to `remembered`: what comes after is copied to `tail_path` (durably, an older
+// tail of that name is kept when it already holds these bytes) and cut. Repeatable after a crash at
+// any point. A prefix that does not match is told and kept: the cut is then at the last line end at
+// or before the remembered length. Errors: what the seam says; then the log is as it was, or cut
+// with its tail kept.
+base::Result<LogCut> cut_log(fs::FileSystem& file_system,
+                             const std::string& path,
+                             const LogPosition& remembered,
+                             const std::string& tail_path);
+
+class MetricsLog {
+public:
+    // Opens `path` (made when missing) to continue at its end; reads it once for the checksum. A
+    // last line without its end (a crash while writing) is cut. `file_system` must outlive this.
+    static base::Result<std::unique_ptr<MetricsLog>> open(fs::FileSystem& file_system,
+                                                          const std::string& path);
+
+    // Adds one line. Never fails and never waits for the device: see patient_file.h.
+    void append(const StepMetrics& metrics);
+
+    // Length and checksum of all lines accepted so far (those that still wait in memory included).
+    [[nodiscard]] LogPosition position() const;
+
+    // All accepted lines are on the disk; the saver calls it before it writes a manifest.
+    base::Status sync();
+
+    [[nodiscard]] std::int64_t refused_lines() const { return file_->refused_records(); }
+
+private:
+    MetricsLog(std::unique_ptr<PatientFile> file,
+               base::StreamingChecksum checksum,
+               std::uint64_t bytes);
+
+    std::unique_ptr<PatientFile> file_;
+    mutable std::mutex mutex_;  // guards the two below
+    base::StreamingChecksum checksum_;
+    std::uint64_t bytes_;
+};
+
+}  // namespace holdfast::telemetry
