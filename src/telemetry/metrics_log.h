@@ -1,31 +1,21 @@
 // metrics.jsonl: one line a step, append only, never a reason to stop (patient_file.h).
 //
-// A checkpoint remembers how far the log had come (LogPosition); a resume cuts the log back to
-// there, so that the file holds each step once, whatever was stopped when.
+// A checkpoint remembers how far the log had come (LogPosition, stored in its manifest); a resume
+// cuts the log back to there, so that the file holds each step once, whatever was stopped when.
 //
 // Threads: append() by the trainer, position() and sync() by the saver beside it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 
-#include "base/checksum.h"
 #include "base/result.h"
 #include "fs/file_system.h"
 #include "telemetry/patient_file.h"
 #include "telemetry/step_metrics.h"
 
 namespace holdfast::telemetry {
-
-// How far the log has come: its length and the XXH3-64 of all its bytes. Stored in manifests.
-struct LogPosition {
-    std::uint64_t bytes = 0;
-    std::uint64_t checksum = base::checksum64(std::string_view());
-
-    bool operator==(const LogPosition&) const = default;
-};
 
 // The length and checksum of the first `bytes` of the file; of all of it when it is shorter. Zero
 // bytes when the file does not exist. Reads in pieces. Errors: what the seam says.
@@ -37,12 +27,14 @@ base::Result<LogPosition> read_log_position(fs::FileSystem& file_system,
 struct LogCut {
     bool matches = true;           // the prefix is what the checkpoint remembers
     LogPosition position;          // of the log as it is now
-    std::uint64_t tail_bytes = 0;  // cut off and kept in the tail file
-    std::string note;              // one line for people when it does not match, else empty
+    std::uint64_t tail_bytes = 0;  // cut off and kept in `tail_path`
+    std::string tail_path;
+    std::string note;  // one line for people when it does not match, else empty
 };
 
-// Brings the log back to `remembered`: what comes after is copied to `tail_path` (durably, an older
-// tail of that name is kept when it already holds these bytes) and cut. Repeatable after a crash at
+// Brings the log back to `remembered`: what comes after is copied to `tail_path` durably (to
+// "<tail_path without .jsonl>-2.jsonl" and so on when an older tail of other bytes has the name),
+// then cut. Repeatable after a crash at
 // any point. A prefix that does not match is told and kept: the cut is then at the last line end at
 // or before the remembered length. Errors: what the seam says; then the log is as it was, or cut
 // with its tail kept.
@@ -62,22 +54,17 @@ public:
     void append(const StepMetrics& metrics);
 
     // Length and checksum of all lines accepted so far (those that still wait in memory included).
-    [[nodiscard]] LogPosition position() const;
+    [[nodiscard]] LogPosition position() const { return file_->position(); }
 
     // All accepted lines are on the disk; the saver calls it before it writes a manifest.
-    base::Status sync();
+    base::Status sync() { return file_->sync(); }
 
     [[nodiscard]] std::int64_t refused_lines() const { return file_->refused_records(); }
 
 private:
-    MetricsLog(std::unique_ptr<PatientFile> file,
-               base::StreamingChecksum checksum,
-               std::uint64_t bytes);
+    explicit MetricsLog(std::unique_ptr<PatientFile> file);
 
     std::unique_ptr<PatientFile> file_;
-    mutable std::mutex mutex_;  // guards the two below
-    base::StreamingChecksum checksum_;
-    std::uint64_t bytes_;
 };
 
 }  // namespace holdfast::telemetry

@@ -17,14 +17,24 @@
 #include <string>
 #include <string_view>
 
+#include "base/checksum.h"
 #include "base/result.h"
 #include "fs/file_system.h"
 
 namespace holdfast::telemetry {
 
+// How far a file has come: its length and the XXH3-64 of all its bytes.
+struct LogPosition {
+    std::uint64_t bytes = 0;
+    std::uint64_t checksum = base::checksum64(std::string_view());
+
+    bool operator==(const LogPosition&) const = default;
+};
+
 class PatientFile {
 public:
-    // Opens `path` (made when missing) to continue at its end. `file_system` must outlive this.
+    // Opens `path` (made when missing) to continue at its end, and reads it once for its checksum.
+    // `file_system` must outlive this.
     // Errors: what the seam says; nothing is written.
     static base::Result<std::unique_ptr<PatientFile>> open(fs::FileSystem& file_system,
                                                            const std::string& path,
@@ -38,13 +48,14 @@ public:
     bool append(std::string_view record);
 
     // Writes what waits, then fsyncs. After a failed fsync the kernel may have forgotten the data,
-    // so the next sync() writes the whole file anew beside it and renames it over. Errors: what the
-    // seam says; the records stay.
+    // so the next sync() reads the file back, compares its checksum, writes the whole anew beside
+    // it and renames that over. Errors: what the seam says; kCorrupt once when bytes were lost that
+    // way. The records that wait stay.
     base::Status sync();
 
-    // Bytes accepted so far, those that wait included; the file holds them all when waiting_bytes()
-    // is 0.
-    [[nodiscard]] std::uint64_t accepted_bytes() const;
+    // Of all records accepted so far, those that wait included; the file holds them all when
+    // waiting_bytes() is 0.
+    [[nodiscard]] LogPosition position() const;
     [[nodiscard]] std::size_t waiting_bytes() const;
     [[nodiscard]] std::int64_t refused_records() const;
     [[nodiscard]] const std::string& path() const { return path_; }
@@ -53,11 +64,13 @@ private:
     PatientFile(fs::FileSystem& file_system,
                 std::string path,
                 std::unique_ptr<fs::File> file,
-                std::uint64_t written_bytes,
                 std::size_t waiting_bytes_max);
 
-    base::Status write_waiting();  // mutex_ held
-    base::Status rewrite();        // sync_mutex_ held
+    base::Status read_checksum();
+
+    base::Status write_waiting();                   // mutex_ held
+    base::Status rewrite();                         // sync_mutex_ and mutex_ held
+    void note_outcome(const base::Status& status);  // mutex_ held
 
     fs::FileSystem& file_system_;
     const std::string path_;
@@ -65,7 +78,8 @@ private:
 
     mutable std::mutex mutex_;  // guards all below
     std::unique_ptr<fs::File> file_;
-    std::uint64_t written_bytes_;
+    std::uint64_t written_bytes_ = 0;
+    base::StreamingChecksum checksum_;  // of written and waiting bytes
     std::string waiting_;
     std::int64_t refused_records_ = 0;
     bool failing_ = false;

@@ -32,7 +32,6 @@ public:
 
 private:
     std::deque<double> seconds_;
-    double sum_seconds_ = 0.0;
 };
 
 // What one drawing shows. `steps_total` 0: no end is known, and neither percent nor eta is shown.

@@ -1,6 +1,6 @@
 // Progress of anything else that takes over two seconds: preparing data, verifying a checkpoint.
 //
-//   verify 1.20/4.61 GiB 26% | 812 MiB/s | eta 4.3s
+//   verify 1.20 GiB of 4.61 GiB 26% | 812 MiB/s | eta 4.3s
 //
 // Silent for the first two seconds, then like the progress line: live on a terminal, a plain line
 // every five seconds elsewhere. One thread at a time.
