@@ -24,7 +24,7 @@ struct CommandOption {
     std::string name;        // without dashes: "dry-run"
     std::string value_name;  // "FILE"; empty: a switch
     std::string help;
-    std::string short_name = "";  // one letter, for "-o"; empty: none
+    std::string short_name{};  // one letter, for "-o"; empty: none
 };
 
 struct CommandLine {

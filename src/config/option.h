@@ -66,6 +66,9 @@ struct Option {
     [[nodiscard]] bool is_automatic(const OptionValue& value) const;
 };
 
+// Whether a value of the option's type is one it may hold.
+bool is_in_range(const Option& option, const OptionValue& value);
+
 // Reads a value as people write it. kInvalid: "expected <expectation>, found '<text>'", without the
 // key and the place, which the caller knows.
 base::Result<OptionValue> parse_option_text(const Option& option, std::string_view text);

@@ -11,13 +11,13 @@
 namespace holdfast::config {
 
 struct ResumeRequest {
-    std::string program = "holdfast";  // as it was called
-    std::string working_directory;     // relative paths are meant from here; empty: no `cd`
-    std::string config_path;           // empty: the run was started without one
-    std::vector<KeyValue> overrides;   // dotted keys, from the command line that started it
-    std::vector<std::string> launch;   // further words, such as "--nproc-per-node" "8"
-    std::string run_directory;         // becomes --checkpoint-dir
-    std::string resume = "auto";       // latest, best, STEP, PATH, ...
+    std::string program = "holdfast";   // as it was called
+    std::string working_directory{};    // relative paths are meant from here; empty: no `cd`
+    std::string config_path{};          // empty: the run was started without one
+    std::vector<KeyValue> overrides{};  // dotted keys, from the command line that started it
+    std::vector<std::string> launch{};  // further words, such as "--nproc-per-node" "8"
+    std::string run_directory{};        // becomes --checkpoint-dir
+    std::string resume = "auto";        // latest, best, STEP, PATH, ...
 };
 
 // One line, every word quoted where the shell needs it.

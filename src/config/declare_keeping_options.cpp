@@ -1,0 +1,113 @@
+// What is kept and told: options of checkpoint and log; and the table made of all parts.
+#include "config/option_list.h"
+#include "config/option_table.h"
+
+namespace holdfast::config {
+
+namespace {
+
+void declare_checkpoint(OptionList& list) {
+    list.add(
+            "checkpoint.dir",
+            [](auto& s) -> auto& { return s.checkpoint.dir; },
+            ChangeRule::kFree,
+            "path",
+            "Where the run lives. Empty: checkpoints/<name>.")
+        .also({"checkpoint-dir"})
+        .add(
+            "checkpoint.interval",
+            [](auto& s) -> auto& { return s.checkpoint.interval; },
+            ChangeRule::kFree,
+            "steps",
+            "Steps between saves. Step 0, the last step and a stop are always saved.")
+        .at_least(1)
+        .zero_is("off")
+        .also({"checkpoint-freq"})
+        .add(
+            "checkpoint.keep",
+            [](auto& s) -> auto& { return s.checkpoint.keep; },
+            ChangeRule::kFree,
+            "checkpoints",
+            "How many of the newest regular checkpoints are kept. Two, so that one may be damaged.")
+        .at_least(2)
+        .also({"keep-checkpoints"})
+        .add(
+            "checkpoint.keep_emergency",
+            [](auto& s) -> auto& { return s.checkpoint.keep_emergency; },
+            ChangeRule::kFree,
+            "checkpoints",
+            "The same for those saved at a signal or a fault; they never push out regular ones.")
+        .at_least(1)
+        .also({"keep-emergency-checkpoints"})
+        .add(
+            "checkpoint.keep_every",
+            [](auto& s) -> auto& { return s.checkpoint.keep_every; },
+            ChangeRule::kFree,
+            "steps",
+            "The first save at or after each multiple of this is kept for ever.")
+        .at_least(1)
+        .zero_is("off")
+        .add(
+            "checkpoint.backup",
+            [](auto& s) -> auto& { return s.checkpoint.backup; },
+            ChangeRule::kFree,
+            "",
+            "Second copies of the newest and the best checkpoint. auto: when the disk has room.")
+        .words({"auto", "on", "off"})
+        .add(
+            "checkpoint.backup_dir",
+            [](auto& s) -> auto& { return s.checkpoint.backup_dir; },
+            ChangeRule::kFree,
+            "path",
+            "Where the second copies go: best on another disk. Empty: inside the run's folder.");
+}
+
+void declare_log(OptionList& list) {
+    list.add(
+            "log.tensorboard",
+            [](auto& s) -> auto& { return s.log.tensorboard; },
+            ChangeRule::kFree,
+            "",
+            "Write TensorBoard event files beside the checkpoints.")
+        .also({"use-tensorboard"})
+        .add(
+            "log.json",
+            [](auto& s) -> auto& { return s.log.json; },
+            ChangeRule::kFree,
+            "",
+            "Write metrics.jsonl, one line a step.")
+        .add(
+            "log.sample_interval",
+            [](auto& s) -> auto& { return s.log.sample_interval; },
+            ChangeRule::kFree,
+            "steps",
+            "Steps between texts the model writes while it learns.")
+        .at_least(1)
+        .zero_is("off")
+        .add(
+            "log.sample_prompts",
+            [](auto& s) -> auto& { return s.log.sample_prompts; },
+            ChangeRule::kFree,
+            "",
+            "What those texts begin with.");
+}
+
+}  // namespace
+
+void declare_keeping_options(OptionList& list) {
+    declare_checkpoint(list);
+    declare_log(list);
+}
+
+const OptionTable& option_table() {
+    static const OptionTable table = [] {
+        OptionList list;
+        declare_run_options(list);
+        declare_model_options(list);
+        declare_keeping_options(list);
+        return OptionTable(list.take());
+    }();
+    return table;
+}
+
+}  // namespace holdfast::config
