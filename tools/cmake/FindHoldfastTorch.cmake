@@ -18,8 +18,19 @@ foreach(library IN LISTS holdfast_torch_libraries)
     endif()
 endforeach()
 
+set(holdfast_torch_required HoldfastTorch_INCLUDE_DIR)
+if(HOLDFAST_FLAVOUR STREQUAL "cuda")
+    # The headers of the toolkit and of NCCL: from the wheels beside torch, else from an installed toolkit.
+    find_path(HoldfastTorch_CUDA_INCLUDE_DIR cuda_runtime_api.h
+              HINTS ${HOLDFAST_TORCH_DIR}/nvidia/cu13/include ENV CUDA_HOME ENV CUDA_PATH
+              PATHS /usr/local/cuda PATH_SUFFIXES include)
+    find_path(HoldfastTorch_NCCL_INCLUDE_DIR nccl.h
+              HINTS ${HOLDFAST_TORCH_DIR}/nvidia/nccl/include ${HoldfastTorch_CUDA_INCLUDE_DIR})
+    list(APPEND holdfast_torch_required HoldfastTorch_CUDA_INCLUDE_DIR HoldfastTorch_NCCL_INCLUDE_DIR)
+endif()
+
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(HoldfastTorch REQUIRED_VARS HoldfastTorch_INCLUDE_DIR)
+find_package_handle_standard_args(HoldfastTorch REQUIRED_VARS ${holdfast_torch_required})
 
 # torch's include folder bundles its own fmt, which would shadow the distribution's that we link: a folder that
 # holds only a link to the distribution's headers goes first on the include path.
@@ -38,6 +49,12 @@ add_library(HoldfastTorch::torch INTERFACE IMPORTED)
 target_include_directories(HoldfastTorch::torch BEFORE INTERFACE ${holdfast_fmt_shim})
 target_include_directories(HoldfastTorch::torch SYSTEM INTERFACE ${HoldfastTorch_INCLUDE_DIR}
                            ${HoldfastTorch_INCLUDE_DIR}/torch/csrc/api/include)
+if(HOLDFAST_FLAVOUR STREQUAL "cuda")
+    target_include_directories(HoldfastTorch::torch SYSTEM INTERFACE ${HoldfastTorch_CUDA_INCLUDE_DIR}
+                               ${HoldfastTorch_NCCL_INCLUDE_DIR})
+    # c10d's NCCL header is empty without this.
+    target_compile_definitions(HoldfastTorch::torch INTERFACE USE_C10D_NCCL)
+endif()
 target_link_options(
     HoldfastTorch::torch INTERFACE -L${HoldfastTorch_LIBRARY_DIR} -Wl,-rpath,${HoldfastTorch_LIBRARY_DIR}
     -Wl,--allow-shlib-undefined)
