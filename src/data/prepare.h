@@ -23,6 +23,9 @@ namespace holdfast::data {
 // Longest stretch of one document that may have no place to cut (for gpt2: no white space).
 inline constexpr std::uint64_t kUncutBytesMax = std::uint64_t{16} << 20U;
 
+// Least val_fraction other than 0: one document in a million.
+inline constexpr double kValFractionMin = 1e-6;
+
 struct PrepareProgress {
     std::uint64_t input_bytes_done = 0;
     std::uint64_t input_bytes_total = 0;
@@ -33,7 +36,7 @@ struct PrepareOptions {
     std::vector<std::string> inputs;  // as TextSource takes them
     std::string out_dir;
     std::string tokenizer = "gpt2";
-    double val_fraction = 0.01;  // of documents or bytes, 0 <= f <= 0.5; 0: no val
+    double val_fraction = 0.01;                    // of documents or bytes; 0: none, else to 0.5
     std::uint64_t shard_tokens_max = 100'000'000;  // 200 MB a shard
     std::uint32_t threads = 0;                     // that encode; 0: one a processor
     bool overwrite = false;  // replace a folder that was prepared from something else

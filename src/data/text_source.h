@@ -56,6 +56,10 @@ public:
     // at its end.
     base::Result<std::size_t> read(std::size_t bytes_max, std::string& text);
 
+    // Appends exactly `bytes` bytes from `offset` of the current document, which has them all;
+    // where read() stands does not change.
+    base::Status read_at(std::uint64_t offset, std::size_t bytes, std::string& text);
+
     // Bytes of the files found, and how many of them have been passed; for a progress line.
     [[nodiscard]] std::uint64_t input_bytes_total() const;
     [[nodiscard]] std::uint64_t input_bytes_done() const;
