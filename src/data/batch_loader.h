@@ -15,8 +15,10 @@
 // A step that is abandoned is simply not consumed; a save stores cursor().
 //
 // Owns: the thread (joined by the destructor), the ring. Borrows the TokenSet, which must outlive
-// it. Thread use: one consumer thread. Blocking: next() waits for the disk, in slices of
-// kWaitSlice.
+// it and stay where it is.
+//
+// Thread use: one consumer thread. Blocking: next() waits for the disk, in slices of
+// kWaitSliceSeconds.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,8 @@
 // one maybe fewer. Units are what ranks share (unit e on rank e mod n) and what losses are summed
 // in, so T, U and the limit are all that decides the bits of val_loss.
 //
-// Borrows the TokenSet, which must outlive it. Const after make(); read_unit() may be called by any
-// thread with its own buffer. Blocking: read_unit() may wait for the disk.
+// Borrows the TokenSet, which must outlive it and stay where it is. Const after make(); read_unit()
+// may be called by any thread with its own buffer. Blocking: read_unit() may wait for the disk.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,16 @@
 #include "data/batch_loader.h"
 
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/checksum.h"
 #include "data/batch_hash.h"
 #include "data/gated_file_system.h"
 #include "data/shard_maker.h"
@@ -178,6 +182,34 @@ TEST_F(BatchLoaderTest, P3_StreamDoesNotDependOnHowFarAheadItReads) {
     for (const std::int64_t prefetch : {1, 2, 7}) {
         EXPECT_EQ(stream(5, prefetch, 20), without_thread);
     }
+}
+
+std::string source_file(const std::string& path) {
+    std::ifstream file(std::string(HOLDFAST_SOURCE_DIR) + "/" + path);
+    return std::string((std::istreambuf_iterator<char>(file)), {});
+}
+
+// reference_order.txt is the output of reference_order.py, which shares no code with the loader.
+TEST_F(BatchLoaderTest, P3_GivesTheBatchesOfTheReferenceProgram) {
+    std::string text;
+    for (const Seen& seen : stream(5, 2, 20)) {
+        text += fmt::format("{} {} {} {}\n",
+                            seen.begin.epoch,
+                            seen.begin.sample,
+                            base::to_hex(seen.batch_hash),
+                            fmt::join(seen.first_tokens, " "));
+    }
+    EXPECT_EQ(text, source_file("tests/data/reference_order.txt"));
+}
+
+TEST(DataFormatDocument, HoldsTheReferenceProgram) {
+    const std::string program = source_file("tests/data/reference_order.py");
+    const std::size_t begin = program.find("import struct");
+    const std::size_t end = program.find("\n\n\ndef main");
+    ASSERT_NE(begin, std::string::npos);
+    ASSERT_NE(end, std::string::npos);
+    EXPECT_THAT(source_file("docs/data-format.md"),
+                testing::HasSubstr("```python\n" + program.substr(begin, end - begin) + "\n```"));
 }
 
 TEST_F(BatchLoaderTest, P3_EpochsHaveOrdersOfTheirOwn) {

@@ -44,9 +44,15 @@ TEST(GlobalOrder, P3_IsAPermutationAroundPowersAndPrimes) {
     }
 }
 
+// The values of window_at in reference_order.py.
 TEST(GlobalOrder, P3_IsThisFunctionForEver) {
-    // The values the reference program in docs/data-format.md prints.
-    EXPECT_EQ(whole_order(1337, 0, 10), (std::vector<std::int64_t>{}));
+    EXPECT_EQ(whole_order(1337, 0, 10), (std::vector<std::int64_t>{7, 1, 0, 6, 4, 3, 8, 2, 5, 9}));
+    EXPECT_EQ(whole_order(1337, 1, 10), (std::vector<std::int64_t>{1, 3, 0, 4, 2, 5, 9, 7, 6, 8}));
+    const GlobalOrder large(
+        0xFFFFFFFFFFFFFFFF, (std::int64_t{1} << 33) + 5, std::int64_t{1'000'000'000'039});
+    EXPECT_EQ(large.window_at(0), 459670409755);
+    EXPECT_EQ(large.window_at(1), 296541530425);
+    EXPECT_EQ(large.window_at(1'000'000'000'038), 131576510879);
 }
 
 TEST(GlobalOrder, ReachesTheLargestCounts) {
