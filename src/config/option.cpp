@@ -142,11 +142,12 @@ std::string type_text(const Option& option) {
         case OptionType::kDuration:
             return "a time such as 90s, 30m, 8h or a number of seconds";
         case OptionType::kText:
-            return "a text";
+            return option.unit == "path" ? "a path" : "a text";
         case OptionType::kChoice:
             return fmt::format("{}", fmt::join(option.choices, ", "));
         case OptionType::kTextList:
-            return "a text or a list of texts";
+            return option.unit == "path" ? "a path or a list of paths"
+                                         : "a text or a list of texts";
     }
     return "";
 }
@@ -166,7 +167,7 @@ std::string Option::last_part() const {
 std::string Option::expectation() const {
     std::string text = type == OptionType::kChoice ? "one of " : "";
     text += type_text(*this);
-    if (!zero_word.empty()) {
+    if (!zero_word.empty() && type != OptionType::kChoice) {
         text += fmt::format(", or '{}'", zero_word);
     }
     return text;

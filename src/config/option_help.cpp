@@ -83,8 +83,10 @@ std::string help_entry(const Option& option, int columns) {
     std::string text = fmt::format("  --{} {}", name, value_name(option));
     text.erase(text.find_last_not_of(' ') + 1);
     text += '\n';
-    const std::string unit = option.unit.empty() || option.unit == "path" ? "" : ' ' + option.unit;
-    const std::string note = fmt::format("{} [{}{}]", option.help, default_text(option), unit);
+    const std::string held = default_text(option);
+    const bool has_unit = !option.unit.empty() && option.unit != "path" && held != option.zero_word;
+    const std::string note = fmt::format(
+        "{} [{}{}{}]", option.help, held, has_unit ? " " : "", has_unit ? option.unit : "");
     const auto width = static_cast<std::size_t>(std::max(columns, 40)) - kIndent;
     for (const std::string& line : wrapped(note, width)) {
         text += std::string(kIndent, ' ') + line + '\n';
@@ -104,11 +106,14 @@ std::string_view change_text(ChangeRule rule) {
     return "";
 }
 
-// A bar would end the cell.
+// A bar would end the cell, and an opening bracket begin a tag.
 std::string cell(std::string_view text) {
     std::string escaped;
     for (const char c : text) {
-        escaped += c == '|' ? std::string("\\|") : std::string(1, c);
+        if (c == '|' || c == '<') {
+            escaped += '\\';
+        }
+        escaped += c;
     }
     return escaped;
 }

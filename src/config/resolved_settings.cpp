@@ -231,7 +231,7 @@ std::string resolved_table(const ResolvedSettings& resolved, bool only_changed) 
                                option.unit != "path" && !option.unit.empty();
         if (is_number) {
             row.value = fmt::format("{} {}", row.value, option.unit);
-        } else if (row.value.empty()) {
+        } else if (row.value.empty() || row.value == "[]") {
             row.value.assign(1, '-');
         }
         key_width = std::max(key_width, row.key.size());
