@@ -1,0 +1,51 @@
+// Carries deletions out, and tidies what crashes left: never fatal, always told.
+//
+// A deletion is a rename into .trash (from that instant the entry does not exist), fsync of both
+// parents, then the files, then a look that the name is gone and the link counts fell. Whatever
+// stays in .trash is tried again by the next pass. The caller holds the run lock. Blocks on the
+// disk; one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "checkpoint/catalog.h"
+#include "checkpoint/retention.h"
+#include "checkpoint/run_paths.h"
+#include "checkpoint/transfer_buffers.h"
+#include "fs/file_system.h"
+
+namespace holdfast::checkpoint {
+
+struct ReclaimReport {
+    std::vector<std::string> deleted;    // "rolling/step_00000250"
+    std::uint64_t freed_bytes = 0;       // blocks whose last link went
+    std::uint64_t held_bytes = 0;        // blocks still held by another pool
+    std::vector<std::string> completed;  // "keep/step_00010000": owed pools served
+    std::vector<std::string> failures;   // one line each; tried again by the next pass
+
+    void merge(ReclaimReport other);
+};
+
+class Reclaimer {
+public:
+    Reclaimer(fs::FileSystem& file_system, RunPaths paths);
+
+    ReclaimReport execute(const std::vector<Deletion>& deletions);
+    // Empties .trash and removes .pending-* directories except `live_save_id`'s.
+    ReclaimReport clear_leftovers(std::string_view live_save_id = {});
+    // Links every entry into the pools it still owes.
+    ReclaimReport complete_owed(const Catalog& catalog, TransferBuffers& buffers);
+
+private:
+    base::Status move_to_trash(Pool pool, const std::string& name, std::string& trash_path);
+    void empty(const std::string& path, ReclaimReport& report);
+
+    fs::FileSystem& file_system_;
+    RunPaths paths_;
+};
+
+}  // namespace holdfast::checkpoint

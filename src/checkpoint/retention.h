@@ -1,0 +1,39 @@
+// Which entries go: a pure plan. Executing it is checkpoint/reclaim's.
+//
+// Each pool by itself: beyond its limit, superseded entries go first, then by (lineage, step),
+// oldest first, never by a clock. Never: the two newest usable entries of the current line of
+// descent (in whatever pool), an entry that still owes a pool, an entry that is damaged, unreadable
+// or of another run, anything in `epoch` and `keep`. Invariants R1-R4 of docs/checkpoint-format.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "checkpoint/catalog.h"
+#include "checkpoint/checkpoint_config.h"
+
+namespace holdfast::checkpoint {
+
+struct RetentionLimits {
+    std::int64_t keep_rolling = 10;  // >= 2
+    std::int64_t keep_emergency = 10;
+    std::int64_t keep_best = 2;  // the current and the previous
+    std::int64_t keep_backup_rolling = 2;
+    std::int64_t keep_backup_best = 1;
+
+    // From the config; values below the floor are raised to it (2 rolling, 1 emergency).
+    static RetentionLimits of(const CheckpointConfig& config);
+};
+
+struct Deletion {
+    Pool pool = Pool::kRolling;
+    std::string name;
+    Identity identity;
+    bool superseded = false;
+};
+
+// In the order in which they must be carried out.
+std::vector<Deletion> plan_deletions(const Catalog& catalog, const RetentionLimits& limits);
+
+}  // namespace holdfast::checkpoint

@@ -1,0 +1,101 @@
+// A run directory opened for training: layout, identity, lock, and the fixed order of a save.
+//
+// open_run() decides where a run lives (design of --resume): same identity -> go on; nothing
+// published -> start in place; another identity -> a new directory `<dir>_run_YYYYMMDD_HHMMSS`.
+// `auto` looks at `<dir>` and every `<dir>_run_*` and takes the newest of this identity. All
+// folders exist from the start. One thread at a time (the trainer opens, then the saver owns it).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "checkpoint/catalog.h"
+#include "checkpoint/checkpoint_config.h"
+#include "checkpoint/pending_save.h"
+#include "checkpoint/reclaim.h"
+#include "checkpoint/resume_request.h"
+#include "checkpoint/retention.h"
+#include "checkpoint/run_identity.h"
+#include "checkpoint/run_lock.h"
+#include "checkpoint/run_paths.h"
+#include "checkpoint/transfer_buffers.h"
+#include "fs/file_system.h"
+
+namespace holdfast::checkpoint {
+
+class RunDirectory {
+public:
+    [[nodiscard]] const RunPaths& paths() const { return paths_; }
+    [[nodiscard]] const RunIdentity& identity() const { return identity_; }
+    [[nodiscard]] const RunLock& lock() const { return lock_; }
+    [[nodiscard]] fs::FileSystem& file_system() const { return *file_system_; }
+    [[nodiscard]] Catalog scan() const;
+
+    // A save in its fixed order. begin_save() -> PendingSave::add, seal -> publish().
+    base::Result<PendingSave> begin_save(const std::string& save_id,
+                                         std::uint64_t bytes_expected,
+                                         TransferBuffers& buffers) const;
+    // Checks the lock, publishes, joins the owed pools, moves `latest`. An owed pool or `latest`
+    // that fails is a warning in the log: the checkpoint exists, tidy() tries again.
+    base::Result<PublishedCheckpoint> publish(PendingSave save,
+                                              Pool pool,
+                                              TransferBuffers& buffers) const;
+    // Joins a further pool (best after an evaluation).
+    base::Result<PublishedCheckpoint> link(const PublishedCheckpoint& checkpoint,
+                                           Pool pool,
+                                           TransferBuffers& buffers) const;
+    // Checks the lock; serves owed pools, clears leftovers, then plans and carries out deletions.
+    // Only after publish() succeeded. Never throws for what the disk does: the report tells.
+    ReclaimReport tidy(const RetentionLimits& limits, TransferBuffers& buffers) const;
+
+    RunDirectory(fs::FileSystem& file_system, RunPaths paths, RunIdentity identity, RunLock lock);
+
+private:
+    fs::FileSystem* file_system_;
+    RunPaths paths_;
+    RunIdentity identity_;
+    RunLock lock_;
+};
+
+struct OpenRunOptions {
+    ResumeRequest resume;
+    std::string directory;   // checkpoint.dir, resolved
+    std::string backup_dir;  // checkpoint.backup_dir
+    RunIdentity identity;  // of the run asked for; run_id and created are filled in when it is new
+    IdentityDifferences differences;
+    bool allow_unlocked = false;
+    std::int64_t now_utc_seconds = 0;
+};
+
+struct OpenedRun {
+    RunDirectory run;
+    // Nothing is published to resume from (a new run, or one stopped before its first save).
+    bool fresh = true;
+    // What the user must know, one line each: a new directory and the one passed over, a rebuilt
+    // run.json.
+    std::vector<std::string> notes;
+    // kPath outside every pool of `run`: the entry to start from.
+    std::optional<Entry> external;
+};
+
+// Finds or makes the directory, takes the lock, completes owed pools and clears leftovers. Errors:
+// kNotFound when the request must find something and does not; kBusy when another process holds the
+// run; kIo / kInvalid when the directory cannot be written or is not a run directory. Nothing is
+// changed before the lock is held, save for making missing folders of a new run.
+base::Result<OpenedRun> open_run(fs::FileSystem& file_system,
+                                 const OpenRunOptions& options,
+                                 TransferBuffers& buffers);
+
+// Points `latest` at an entry (a hint for people; programs scan).
+base::Status update_latest(fs::FileSystem& file_system,
+                           const RunPaths& paths,
+                           Pool pool,
+                           std::string_view name);
+
+}  // namespace holdfast::checkpoint
