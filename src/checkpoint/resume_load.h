@@ -40,11 +40,17 @@ struct ResumedFrom {
 };
 
 // Candidates of `request` in `opened`, newest first; damaged ones are quarantined and told in the
-// log ("fell back from A (why) to B, N steps lost"). kNotFound: no such checkpoint; kCorrupt:
-// damaged beyond fallback. The run lock is held by `opened`.
+// log ("fell back from A (why) to B, N steps lost"). Entries known to be damaged without a look at
+// their bytes go to quarantine with them on auto and latest. kNotFound: no such checkpoint;
+// kCorrupt: damaged beyond fallback. The run lock is held by `opened`.
 base::Result<ResumedFrom> resume_load(const OpenedRun& opened,
                                       const ResumeRequest& request,
                                       const LoadFunction& load);
+
+// What may be read at `path`, newest first: a checkpoint alone, or the line of a run directory.
+// kNotFound when it is neither, or nothing usable is there.
+base::Result<std::vector<Entry>> candidates_at(fs::FileSystem& file_system,
+                                               const std::string& path);
 
 // The same for readers that change nothing: `path` is a checkpoint or a run directory (then its
 // newest valid). Damaged entries are told and left.

@@ -51,7 +51,8 @@ public:
                                            Pool pool,
                                            TransferBuffers& buffers) const;
     // Checks the lock; serves owed pools, clears leftovers, then plans and carries out deletions.
-    // Only after publish() succeeded. Never throws for what the disk does: the report tells.
+    // Only after publish() succeeded and with no PendingSave of this run open. Nothing the disk
+    // does is fatal: the report tells.
     ReclaimReport tidy(const RetentionLimits& limits, TransferBuffers& buffers) const;
 
     RunDirectory(fs::FileSystem& file_system, RunPaths paths, RunIdentity identity, RunLock lock);
@@ -80,8 +81,10 @@ struct OpenedRun {
     // What the user must know, one line each: a new directory and the one passed over, a rebuilt
     // run.json.
     std::vector<std::string> notes;
-    // kPath outside every pool of `run`: the entry to start from.
-    std::optional<Entry> external;
+    // kPath naming a checkpoint: that entry. `chosen_is_external`: it lies outside every pool of
+    // `run` and must be published anew before the first step.
+    std::optional<Entry> chosen;
+    bool chosen_is_external = false;
 };
 
 // Finds or makes the directory, takes the lock, completes owed pools and clears leftovers. Errors:

@@ -29,6 +29,8 @@ public:
 
 private:
     RunLock(fs::FileSystem& file_system, std::string path, std::unique_ptr<fs::File> file);
+    base::Status adopt_inode();
+    void write_holder() const;
 
     fs::FileSystem* file_system_;
     std::string path_;

@@ -1,0 +1,197 @@
+#include "checkpoint/catalog.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "fs/durable_write.h"
+
+namespace holdfast::checkpoint {
+
+using base::Error;
+using base::ErrorKind;
+using base::Result;
+using base::Status;
+
+namespace {
+
+void mark(Entry& entry, EntryState state, std::string why) {
+    entry.state = state;
+    entry.why = std::move(why);
+}
+
+// What can be known of an entry whose manifest is not believed.
+Identity identity_from_name(const std::string& text) {
+    Identity identity{.lineage = 1, .step = -1, .save_id = {}};
+    if (const auto name = parse_checkpoint_name(text)) {
+        identity.lineage = name->lineage;
+        identity.step = name->form == NameForm::kEpoch ? -1 : name->number;
+    }
+    return identity;
+}
+
+Status read_entry_manifest(fs::FileSystem& file_system, Entry& entry) {
+    const std::string path = fs::join(entry.path, std::string(kManifestName));
+    const Result<fs::FileStatus> status = file_system.status(path);
+    if (!status.ok()) {
+        return status.error();
+    }
+    entry.device = status.value().device;
+    entry.inode = status.value().inode;
+    const Result<std::string> text = fs::read_file(file_system, path, kManifestBytesMax);
+    if (!text.ok()) {
+        // Not a plain file, or far too long: no manifest of ours.
+        return text.error().kind == ErrorKind::kInvalid
+                   ? Error{ErrorKind::kCorrupt, text.error().what, 0}
+                   : text.error();
+    }
+    Result<Manifest> manifest = parse_manifest(text.value());
+    if (!manifest.ok()) {
+        return manifest.error().within(kManifestName);
+    }
+    entry.manifest = std::move(manifest).value();
+    return Status{};
+}
+
+Status check_files(fs::FileSystem& file_system, Entry& entry) {
+    const Result<std::vector<std::string>> listed = file_system.list(entry.path);
+    if (!listed.ok()) {
+        return listed.error();
+    }
+    std::set<std::string> expected{std::string(kManifestName)};
+    for (const FileRecord& record : entry.manifest.files) {
+        expected.insert(record.name);
+        const Result<fs::FileStatus> status = file_system.status(fs::join(entry.path, record.name));
+        if (!status.ok() && status.error().kind == ErrorKind::kNotFound) {
+            return Error{ErrorKind::kCorrupt, fmt::format("has no {}", record.name), 0};
+        }
+        if (!status.ok()) {
+            return status.error();
+        }
+        if (status.value().type != fs::EntryType::kFile || status.value().bytes != record.bytes) {
+            return Error{ErrorKind::kCorrupt,
+                         fmt::format("has {} with {} bytes, {} were written",
+                                     record.name,
+                                     status.value().bytes,
+                                     record.bytes),
+                         0};
+        }
+        entry.bytes += record.bytes;
+        entry.shared_bytes += status.value().link_count > 1 ? record.bytes : 0;
+    }
+    for (const std::string& name : listed.value()) {
+        // Hidden files are left by network file systems and file managers, never by us.
+        if (!name.starts_with('.') && !expected.contains(name)) {
+            return Error{ErrorKind::kCorrupt,
+                         fmt::format("has {}, which its manifest does not know", name),
+                         0};
+        }
+    }
+    return Status{};
+}
+
+bool comes_before(const Entry& a, const Entry& b) {
+    const Identity& x = a.manifest.identity;
+    const Identity& y = b.manifest.identity;
+    return x != y ? x < y : std::pair(a.pool, a.name) < std::pair(b.pool, b.name);
+}
+
+void scan_pool(fs::FileSystem& file_system,
+               const RunPaths& paths,
+               Pool pool,
+               const std::string& run_id,
+               Catalog& catalog) {
+    const std::string folder = paths.pool(pool);
+    const Result<std::vector<std::string>> names = file_system.list(folder);
+    if (!names.ok()) {
+        if (names.error().kind != ErrorKind::kNotFound) {
+            catalog.unreadable.push_back(names.error().what);
+        }
+        return;
+    }
+    for (const std::string& name : names.value()) {
+        // What is not named by this program is not its to judge.
+        if (!parse_checkpoint_name(name)) {
+            continue;
+        }
+        Result<Entry> entry = scan_entry(file_system, fs::join(folder, name), pool, run_id);
+        if (entry.ok()) {
+            catalog.entries.push_back(std::move(entry).value());
+        }
+    }
+}
+
+}  // namespace
+
+Result<Entry> scan_entry(fs::FileSystem& file_system,
+                         const std::string& path,
+                         Pool pool,
+                         const std::string& run_id) {
+    Entry entry;
+    entry.pool = pool;
+    entry.name = fs::name_of(path);
+    entry.path = path;
+    Status read = read_entry_manifest(file_system, entry);
+    if (read.ok()) {
+        read = check_files(file_system, entry);
+    }
+    if (read.ok()) {
+        if (!run_id.empty() && entry.manifest.run_id != run_id) {
+            mark(entry, EntryState::kForeign, "is of run " + entry.manifest.run_id);
+        }
+        return entry;
+    }
+    const Result<fs::FileStatus> there = file_system.status(path);
+    if (!there.ok() && there.error().kind == ErrorKind::kNotFound) {
+        return Error{ErrorKind::kNotFound, fmt::format("there is no checkpoint {}", path), 0};
+    }
+    entry.manifest = Manifest{};
+    entry.manifest.identity = identity_from_name(entry.name);
+    switch (read.error().kind) {
+        case ErrorKind::kCorrupt:
+            mark(entry, EntryState::kDamaged, read.error().what);
+            break;
+        case ErrorKind::kNotFound:
+            mark(entry, EntryState::kDamaged, fmt::format("has no {}", kManifestName));
+            break;
+        default:
+            // The system refused, or a newer program wrote it: neither says anything of the bytes.
+            mark(entry, EntryState::kUnreadable, read.error().what);
+            break;
+    }
+    return entry;
+}
+
+Catalog scan_pools(fs::FileSystem& file_system, const RunPaths& paths, const std::string& run_id) {
+    Catalog catalog;
+    for (const Pool pool : kAllPools) {
+        scan_pool(file_system, paths, pool, run_id, catalog);
+    }
+    std::sort(catalog.entries.begin(), catalog.entries.end(), comes_before);
+    return catalog;
+}
+
+std::vector<Pool> outstanding_pools(const Entry& entry, const Catalog& catalog) {
+    std::vector<Pool> outstanding;
+    for (const Pool pool : entry.manifest.owed) {
+        const bool kept_for_ever = pool == Pool::kEpoch || pool == Pool::kKeep;
+        const bool settled =
+            pool == entry.pool ||
+            std::any_of(catalog.entries.begin(), catalog.entries.end(), [&](const Entry& other) {
+                const Identity& there = other.manifest.identity;
+                const Identity& mine = entry.manifest.identity;
+                return other.pool == pool && other.usable() &&
+                       (there == mine ||
+                        (!kept_for_ever && std::pair(there.lineage, there.step) >
+                                               std::pair(mine.lineage, mine.step)));
+            });
+        if (!settled) {
+            outstanding.push_back(pool);
+        }
+    }
+    return outstanding;
+}
+
+}  // namespace holdfast::checkpoint

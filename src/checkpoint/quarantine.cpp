@@ -1,0 +1,90 @@
+#include "checkpoint/quarantine.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "checkpoint/publish.h"
+
+namespace holdfast::checkpoint {
+
+using base::ErrorKind;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::size_t kNumberDigits = 6;
+
+// "000007_rolling_step_00000500": the number orders them, the rest is for people.
+std::optional<std::int64_t> number_of(const std::string& name) {
+    std::int64_t number = 0;
+    const auto [end, code] =
+        std::from_chars(name.data(), name.data() + std::min(name.size(), kNumberDigits), number);
+    const bool numbered = code == std::errc{} && end == name.data() + kNumberDigits &&
+                          name.size() > kNumberDigits && name[kNumberDigits] == '_';
+    return numbered ? std::optional(number) : std::nullopt;
+}
+
+std::string folder_name(std::int64_t number, const Entry& entry) {
+    std::string label = entry.label();
+    std::replace(label.begin(), label.end(), '/', '_');
+    return fmt::format("{:06}_{}", number, label);
+}
+
+void drop_oldest(fs::FileSystem& file_system, const std::string& folder) {
+    const Result<std::vector<std::string>> names = file_system.list(folder);
+    std::vector<std::pair<std::int64_t, std::string>> numbered;
+    for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+        if (const auto number = number_of(name)) {
+            numbered.emplace_back(*number, name);
+        }
+    }
+    std::sort(numbered.begin(), numbered.end());
+    for (std::size_t i = 0; i + kQuarantineKept < numbered.size(); ++i) {
+        const Status removed = remove_tree(file_system, fs::join(folder, numbered[i].second));
+        if (!removed.ok()) {
+            base::log_warning(
+                "quarantine keeps more than {}: {}", kQuarantineKept, removed.error().what);
+        }
+    }
+}
+
+}  // namespace
+
+Result<std::string> quarantine_entry(fs::FileSystem& file_system,
+                                     const RunPaths& paths,
+                                     const Entry& entry) {
+    const std::string folder = paths.in_run(kQuarantineName);
+    if (const Status made = fs::make_directories(file_system, folder); !made.ok()) {
+        return made.error();
+    }
+    const Result<std::vector<std::string>> names = file_system.list(folder);
+    if (!names.ok()) {
+        return names.error();
+    }
+    std::int64_t number = 1;
+    for (const std::string& name : names.value()) {
+        number = std::max(number, number_of(name).value_or(0) + 1);
+    }
+    const std::string path = fs::join(folder, folder_name(number, entry));
+    Status moved = file_system.rename(entry.path, path, fs::RenameMode::kNoReplace);
+    for (const std::string& parent : {fs::parent_of(entry.path), folder}) {
+        if (moved.ok()) {
+            moved = file_system.sync_directory(parent);
+        }
+    }
+    if (!moved.ok()) {
+        return moved.error();
+    }
+    drop_oldest(file_system, folder);
+    return path;
+}
+
+}  // namespace holdfast::checkpoint

@@ -1,0 +1,174 @@
+#include "checkpoint/reclaim.h"
+
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "checkpoint/pool_link.h"
+#include "checkpoint/publish.h"
+
+namespace holdfast::checkpoint {
+
+using base::Error;
+using base::ErrorKind;
+using base::Result;
+using base::Status;
+
+void ReclaimReport::merge(ReclaimReport other) {
+    const auto append = [](std::vector<std::string>& to, std::vector<std::string>& from) {
+        to.insert(
+            to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+    };
+    append(deleted, other.deleted);
+    append(completed, other.completed);
+    append(failures, other.failures);
+    freed_bytes += other.freed_bytes;
+    held_bytes += other.held_bytes;
+}
+
+namespace {
+
+// Unlinks one file and sees to it that a link really went.
+Status remove_and_confirm(fs::FileSystem& file_system,
+                          const std::string& path,
+                          ReclaimReport& report) {
+    // Open across the unlink: only so can the link count be asked for afterwards.
+    Result<std::unique_ptr<fs::File>> file = file_system.open(path, fs::OpenOptions{});
+    Result<fs::FileStatus> before = file.ok() ? file.value()->status() : file_system.status(path);
+    if (Status removed = file_system.remove_file(path); !removed.ok()) {
+        return removed;
+    }
+    const Result<bool> there = fs::exists(file_system, path);
+    if (there.ok() && there.value()) {
+        return Error{ErrorKind::kIo, fmt::format("{} is still there after its removal", path), 0};
+    }
+    if (!before.ok()) {
+        return Status{};
+    }
+    const Result<fs::FileStatus> after = file.ok() ? file.value()->status() : before;
+    if (file.ok() && after.ok() && after.value().link_count + 1 != before.value().link_count) {
+        return Error{
+            ErrorKind::kIo,
+            fmt::format("{} went, but the file still has {} names", path, after.value().link_count),
+            0};
+    }
+    const bool was_last = before.value().link_count <= 1;
+    (was_last ? report.freed_bytes : report.held_bytes) += before.value().allocated_bytes;
+    return Status{};
+}
+
+}  // namespace
+
+Reclaimer::Reclaimer(fs::FileSystem& file_system, RunPaths paths)
+    : file_system_(file_system), paths_(std::move(paths)) {}
+
+Status Reclaimer::move_to_trash(Pool pool, const std::string& name, std::string& trash_path) {
+    const Result<bool> there = fs::exists(file_system_, paths_.trash(pool));
+    if (!there.ok()) {
+        return there.error();
+    }
+    if (!there.value()) {
+        if (Status made = file_system_.make_directory(paths_.trash(pool)); !made.ok()) {
+            return made;
+        }
+    }
+    trash_path = fs::join(paths_.trash(pool), make_save_id());
+    Status moved = file_system_.rename(
+        fs::join(paths_.pool(pool), name), trash_path, fs::RenameMode::kNoReplace);
+    // Unlinking before the rename is durable could bring back, after a power cut, half an entry
+    // under its old name.
+    for (const std::string& parent : {paths_.pool(pool), paths_.trash(pool)}) {
+        if (moved.ok()) {
+            moved = file_system_.sync_directory(parent);
+        }
+    }
+    return moved;
+}
+
+void Reclaimer::empty(const std::string& path, ReclaimReport& report) {
+    const Result<std::vector<std::string>> names = file_system_.list(path);
+    if (!names.ok()) {
+        report.failures.push_back(names.error().what);
+        return;
+    }
+    Status status;
+    for (const std::string& name : names.value()) {
+        const std::string file = fs::join(path, name);
+        const Result<fs::FileStatus> there = file_system_.status(file);
+        status = there.ok() && there.value().type == fs::EntryType::kFile
+                     ? remove_and_confirm(file_system_, file, report)
+                     : remove_tree(file_system_, file);
+        if (!status.ok()) {
+            report.failures.push_back(status.error().what);
+            return;
+        }
+    }
+    status = file_system_.remove_directory(path);
+    if (!status.ok()) {
+        report.failures.push_back(status.error().what);
+    }
+}
+
+ReclaimReport Reclaimer::execute(const std::vector<Deletion>& deletions) {
+    ReclaimReport report;
+    for (const Deletion& deletion : deletions) {
+        const std::string label = RunPaths::relative(deletion.pool, deletion.name);
+        std::string trash_path;
+        const Status moved = move_to_trash(deletion.pool, deletion.name, trash_path);
+        if (!moved.ok()) {
+            report.failures.push_back(fmt::format("deleting {}: {}", label, moved.error().what));
+            continue;
+        }
+        report.deleted.push_back(label);
+        empty(trash_path, report);
+    }
+    return report;
+}
+
+ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id) {
+    ReclaimReport report;
+    for (const Pool disk : {Pool::kRolling, Pool::kBackupRolling}) {
+        const std::string root = paths_.pending_root(disk);
+        const Result<std::vector<std::string>> names = file_system_.list(root);
+        const Result<std::vector<std::string>> trash = file_system_.list(paths_.trash(disk));
+        for (const auto* listed : {&names, &trash}) {
+            // A folder that is not there (a backup disk) has nothing to clear.
+            if (!listed->ok() && listed->error().kind != ErrorKind::kNotFound) {
+                report.failures.push_back(listed->error().what);
+            }
+        }
+        for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+            const auto save_id = parse_pending_name(name);
+            if (save_id && *save_id != live_save_id) {
+                empty(fs::join(root, name), report);
+            }
+        }
+        for (const std::string& name : trash.ok() ? trash.value() : std::vector<std::string>{}) {
+            empty(fs::join(paths_.trash(disk), name), report);
+        }
+    }
+    return report;
+}
+
+ReclaimReport Reclaimer::complete_owed(const Catalog& catalog, TransferBuffers& buffers) {
+    ReclaimReport report;
+    for (const Entry& entry : catalog.entries) {
+        if (!entry.usable()) {
+            continue;
+        }
+        for (const Pool pool : outstanding_pools(entry, catalog)) {
+            const Result<PublishedCheckpoint> joined =
+                link_into(file_system_, paths_, entry.path, entry.manifest, pool, buffers);
+            if (joined.ok()) {
+                report.completed.push_back(RunPaths::relative(pool, joined.value().name));
+            } else {
+                report.failures.push_back(joined.error().what);
+            }
+        }
+    }
+    return report;
+}
+
+}  // namespace holdfast::checkpoint

@@ -1,0 +1,346 @@
+#include "checkpoint/run_choice.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "checkpoint/ancestry.h"
+#include "fs/durable_write.h"
+
+namespace holdfast::checkpoint {
+
+using base::Error;
+using base::ErrorKind;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::int64_t kSiblingAttempts = 1000;
+
+// Names a run directory may hold before it has a run.json.
+bool is_our_name(const std::string& name) {
+    if (name.starts_with('.') || name.starts_with("metrics.")) {
+        return true;
+    }
+    constexpr std::array kNames{kRunFileName,
+                                kLatestName,
+                                kLockName,
+                                kQuarantineName,
+                                kTensorboardName,
+                                std::string_view("run.json.new"),
+                                std::string_view("latest.new"),
+                                std::string_view("backup")};
+    return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+           parse_pool(name).has_value();
+}
+
+Status refuse_foreign(fs::FileSystem& file_system, const std::string& directory) {
+    const Result<std::vector<std::string>> names = file_system.list(directory);
+    if (!names.ok()) {
+        return names.error();
+    }
+    for (const std::string& name : names.value()) {
+        if (!is_our_name(name)) {
+            return Error{ErrorKind::kInvalid,
+                         fmt::format("{} is not a run directory and holds {}: choose an empty or "
+                                     "new directory with --checkpoint-dir",
+                                     directory,
+                                     name),
+                         0};
+        }
+    }
+    return Status{};
+}
+
+Status read_identity(fs::FileSystem& file_system, RunView& view) {
+    const Result<std::string> text =
+        fs::read_file(file_system, view.paths.in_run(kRunFileName), kManifestBytesMax);
+    if (!text.ok() && text.error().kind == ErrorKind::kIo) {
+        return text.error();
+    }
+    if (text.ok()) {
+        Result<RunIdentity> identity = parse_run_identity(text.value());
+        if (identity.ok()) {
+            view.identity = std::move(identity).value();
+            return Status{};
+        }
+        if (identity.error().kind == ErrorKind::kInvalid) {
+            return identity.error().within(view.paths.directory);
+        }
+    }
+    const Catalog catalog = scan_pools(file_system, view.paths, {});
+    if (const Entry* head = find_head(catalog)) {
+        view.identity = run_identity_of(head->manifest);
+        view.rebuilt = true;
+    }
+    return Status{};
+}
+
+std::vector<std::string> sibling_directories(fs::FileSystem& file_system,
+                                             const std::string& directory) {
+    std::vector<std::string> siblings;
+    const std::string parent = fs::parent_of(directory);
+    const Result<std::vector<std::string>> names = file_system.list(parent);
+    for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+        if (is_sibling_run_name(name, fs::name_of(directory))) {
+            siblings.push_back(fs::join(parent, name));
+        }
+    }
+    // Their names carry when they were made; the newest first, the plain directory last.
+    std::reverse(siblings.begin(), siblings.end());
+    siblings.push_back(directory);
+    return siblings;
+}
+
+// The backup folder of a sibling lies in it, unless a disk of its own was named.
+RunPaths paths_like(const RunPaths& wanted, const std::string& directory) {
+    const bool inside = wanted.backup_directory == RunPaths::of(wanted.directory).backup_directory;
+    return inside ? RunPaths::of(directory) : RunPaths{directory, wanted.backup_directory};
+}
+
+Result<RunChoice> start_beside(fs::FileSystem& file_system,
+                               const RunPaths& wanted,
+                               std::int64_t now_utc_seconds,
+                               const std::string& why) {
+    for (std::int64_t i = 0; i < kSiblingAttempts; ++i) {
+        const std::string directory =
+            fs::join(fs::parent_of(wanted.directory),
+                     sibling_run_name(fs::name_of(wanted.directory), now_utc_seconds + i));
+        const Result<bool> taken = fs::exists(file_system, directory);
+        if (!taken.ok()) {
+            return taken.error();
+        }
+        if (!taken.value()) {
+            RunChoice choice;
+            choice.view.paths = paths_like(wanted, directory);
+            choice.notes.push_back(
+                fmt::format("{} {}; this run is in {}", wanted.directory, why, directory));
+            return choice;
+        }
+    }
+    return Error{ErrorKind::kExists, fmt::format("no free name beside {}", wanted.directory), 0};
+}
+
+RunChoice go_on(RunView view) {
+    RunChoice choice;
+    choice.fresh = !view.published;
+    if (view.rebuilt) {
+        choice.notes.push_back(fmt::format("{} was missing or damaged: rebuilt from a checkpoint",
+                                           view.paths.in_run(kRunFileName)));
+    }
+    choice.view = std::move(view);
+    return choice;
+}
+
+bool must_find(ResumeKind kind) {
+    return kind != ResumeKind::kAuto && kind != ResumeKind::kNever;
+}
+
+Result<RunChoice> choose_in(fs::FileSystem& file_system,
+                            const ResumeRequest& request,
+                            const RunPaths& wanted,
+                            const IdentityDifferences& differences,
+                            std::int64_t now_utc_seconds) {
+    RunView own;
+    std::vector<std::string> why;
+    for (const std::string& directory : sibling_directories(file_system, wanted.directory)) {
+        Result<RunView> view = view_run(file_system, paths_like(wanted, directory));
+        const bool is_own = directory == wanted.directory;
+        if (!view.ok() && is_own) {
+            return view.error();
+        }
+        if (!view.ok()) {
+            continue;  // a sibling that is no run directory is none of ours
+        }
+        if (view.value().identity && request.kind != ResumeKind::kNever) {
+            const std::vector<std::string> differs = differences(*view.value().identity);
+            if (differs.empty() && (view.value().published || !must_find(request.kind))) {
+                return go_on(std::move(view).value());
+            }
+            why = is_own ? differs : why;
+        }
+        if (is_own) {
+            own = std::move(view).value();
+        }
+    }
+    std::string reason = "has no checkpoint";
+    if (own.published) {
+        reason = own.identity ? "holds another run" : "has only damaged checkpoints";
+        if (!why.empty()) {
+            reason += fmt::format(" ({})", fmt::join(why, "; "));
+        }
+    }
+    if (must_find(request.kind)) {
+        return Error{ErrorKind::kNotFound,
+                     fmt::format("nothing to resume with --resume {}: {} {}",
+                                 to_string(request),
+                                 own.paths.directory,
+                                 reason),
+                     0};
+    }
+    if (own.published) {
+        return start_beside(file_system, wanted, now_utc_seconds, reason);
+    }
+    RunChoice choice;
+    choice.view = std::move(own);
+    choice.view.identity.reset();
+    return choice;
+}
+
+// The pool that the parent folder of an entry is, and the run directory above it.
+std::optional<std::pair<std::string, Pool>> run_above(const std::string& entry_path) {
+    const std::string folder = fs::parent_of(entry_path);
+    const std::string above = fs::parent_of(folder);
+    if (fs::name_of(above) == "backup") {
+        if (const auto pool = parse_pool("backup/" + fs::name_of(folder))) {
+            return std::pair(fs::parent_of(above), *pool);
+        }
+    }
+    const auto pool = parse_pool(fs::name_of(folder));
+    return pool ? std::optional(std::pair(above, *pool)) : std::nullopt;
+}
+
+Error other_run(const std::string& path, const std::vector<std::string>& differs) {
+    return Error{ErrorKind::kInvalid,
+                 fmt::format("{} is of another run: {}", path, fmt::join(differs, "; ")),
+                 0};
+}
+
+Result<RunChoice> choose_checkpoint(fs::FileSystem& file_system,
+                                    const std::string& path,
+                                    const RunPaths& wanted,
+                                    const IdentityDifferences& differences) {
+    const auto above = run_above(path);
+    Result<Entry> entry = scan_entry(file_system, path, above ? above->second : Pool::kRolling, {});
+    if (!entry.ok()) {
+        return entry.error();
+    }
+    if (!entry.value().usable()) {
+        const bool damaged = entry.value().state == EntryState::kDamaged;
+        return Error{damaged ? ErrorKind::kCorrupt : ErrorKind::kIo,
+                     fmt::format("{} {}", path, entry.value().why),
+                     0};
+    }
+    const RunIdentity of_entry = run_identity_of(entry.value().manifest);
+    if (const auto differs = differences(of_entry); !differs.empty()) {
+        return other_run(path, differs);
+    }
+    RunPaths paths = wanted;
+    if (above) {
+        const Result<bool> is_run =
+            fs::exists(file_system, fs::join(above->first, std::string(kRunFileName)));
+        paths = is_run.ok() && is_run.value() ? paths_like(wanted, above->first) : wanted;
+    }
+    Result<RunView> view = view_run(file_system, paths);
+    if (!view.ok()) {
+        return view.error();
+    }
+    const bool external = !above || paths.directory != above->first;
+    if (view.value().published && view.value().identity &&
+        view.value().identity->run_id != of_entry.run_id) {
+        return Error{ErrorKind::kInvalid,
+                     fmt::format("{} is not of the run in {}: give that run another directory",
+                                 path,
+                                 paths.directory),
+                     0};
+    }
+    if (!view.value().published) {
+        view.value().identity = of_entry;
+        view.value().rebuilt = true;
+    }
+    RunChoice choice;
+    choice.fresh = false;
+    choice.view = std::move(view).value();
+    choice.chosen = std::move(entry).value();
+    choice.chosen_is_external = external;
+    return choice;
+}
+
+Result<RunChoice> choose_path(fs::FileSystem& file_system,
+                              std::string path,
+                              const RunPaths& wanted,
+                              const IdentityDifferences& differences) {
+    while (path.size() > 1 && path.back() == '/') {
+        path.pop_back();
+    }
+    // `<run>/latest` means the entry it points at.
+    if (const Result<std::string> target = file_system.read_symlink(path); target.ok()) {
+        path = fs::join(fs::parent_of(path), target.value());
+    }
+    const Result<bool> is_entry =
+        fs::exists(file_system, fs::join(path, std::string(kManifestName)));
+    if (!is_entry.ok()) {
+        return is_entry.error();
+    }
+    if (is_entry.value()) {
+        return choose_checkpoint(file_system, path, wanted, differences);
+    }
+    Result<RunView> view = view_run(file_system, paths_like(wanted, path));
+    if (!view.ok()) {
+        return view.error();
+    }
+    if (!view.value().published || !view.value().identity) {
+        return Error{ErrorKind::kNotFound,
+                     fmt::format("{} is neither a checkpoint nor a run with one", path),
+                     0};
+    }
+    if (const auto differs = differences(*view.value().identity); !differs.empty()) {
+        return other_run(path, differs);
+    }
+    return go_on(std::move(view).value());
+}
+
+}  // namespace
+
+Result<RunView> view_run(fs::FileSystem& file_system, const RunPaths& paths) {
+    RunView view;
+    view.paths = paths;
+    // The listing follows a symlink to a directory, as a user's data disk often is one.
+    const Result<std::vector<std::string>> names = file_system.list(paths.directory);
+    if (!names.ok() && names.error().kind == ErrorKind::kNotFound) {
+        const Result<fs::FileStatus> status = file_system.status(paths.directory);
+        if (status.ok()) {
+            return Error{
+                ErrorKind::kInvalid, fmt::format("{} is not a directory", paths.directory), 0};
+        }
+        return view;
+    }
+    if (!names.ok()) {
+        return names.error();
+    }
+    view.exists = true;
+    if (const Status read = read_identity(file_system, view); !read.ok()) {
+        return read.error();
+    }
+    if (!view.identity) {
+        if (const Status ours = refuse_foreign(file_system, paths.directory); !ours.ok()) {
+            return ours.error();
+        }
+    }
+    const Catalog catalog =
+        scan_pools(file_system, paths, view.identity ? view.identity->run_id : std::string());
+    if (!catalog.unreadable.empty()) {
+        return Error{ErrorKind::kIo, catalog.unreadable.front(), 0};
+    }
+    view.published =
+        std::any_of(catalog.entries.begin(), catalog.entries.end(), [](const Entry& entry) {
+            return entry.state != EntryState::kForeign;
+        });
+    return view;
+}
+
+Result<RunChoice> choose_run(fs::FileSystem& file_system,
+                             const ResumeRequest& request,
+                             const RunPaths& wanted,
+                             const IdentityDifferences& differences,
+                             std::int64_t now_utc_seconds) {
+    return request.kind == ResumeKind::kPath
+               ? choose_path(file_system, request.path, wanted, differences)
+               : choose_in(file_system, request, wanted, differences, now_utc_seconds);
+}
+
+}  // namespace holdfast::checkpoint

@@ -1,0 +1,247 @@
+#include "checkpoint/run_directory.h"
+
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "checkpoint/pool_link.h"
+#include "checkpoint/run_choice.h"
+#include "fs/durable_write.h"
+
+namespace holdfast::checkpoint {
+
+using base::Error;
+using base::ErrorKind;
+using base::Result;
+using base::Status;
+
+RunDirectory::RunDirectory(fs::FileSystem& file_system,
+                           RunPaths paths,
+                           RunIdentity identity,
+                           RunLock lock)
+    : file_system_(&file_system),
+      paths_(std::move(paths)),
+      identity_(std::move(identity)),
+      lock_(std::move(lock)) {}
+
+Catalog RunDirectory::scan() const {
+    return scan_pools(*file_system_, paths_, identity_.run_id);
+}
+
+Result<PendingSave> RunDirectory::begin_save(const std::string& save_id,
+                                             std::uint64_t bytes_expected,
+                                             TransferBuffers& buffers) const {
+    if (const Status held = lock_.still_held(); !held.ok()) {
+        return held.error();
+    }
+    return PendingSave::open(*file_system_, paths_, save_id, bytes_expected, buffers);
+}
+
+Result<PublishedCheckpoint> RunDirectory::publish(PendingSave save,
+                                                  Pool pool,
+                                                  TransferBuffers& buffers) const {
+    if (const Status held = lock_.still_held(); !held.ok()) {
+        return held.error();
+    }
+    Result<PublishedCheckpoint> published = std::move(save).publish(pool);
+    if (!published.ok()) {
+        return published;
+    }
+    const PublishedCheckpoint& checkpoint = published.value();
+    for (const Pool owed : checkpoint.manifest.owed) {
+        if (owed == pool) {
+            continue;
+        }
+        const Result<PublishedCheckpoint> joined =
+            link_into(*file_system_, paths_, checkpoint.path, checkpoint.manifest, owed, buffers);
+        if (!joined.ok()) {
+            base::log_warning("{} (tried again later)", joined.error().what);
+        }
+    }
+    const Status pointed = update_latest(*file_system_, paths_, pool, checkpoint.name);
+    if (!pointed.ok()) {
+        base::log_warning("{} (a hint only: the checkpoint is safe)", pointed.error().what);
+    }
+    return published;
+}
+
+Result<PublishedCheckpoint> RunDirectory::link(const PublishedCheckpoint& checkpoint,
+                                               Pool pool,
+                                               TransferBuffers& buffers) const {
+    if (const Status held = lock_.still_held(); !held.ok()) {
+        return held.error();
+    }
+    return link_into(*file_system_, paths_, checkpoint.path, checkpoint.manifest, pool, buffers);
+}
+
+ReclaimReport RunDirectory::tidy(const RetentionLimits& limits, TransferBuffers& buffers) const {
+    if (const Status held = lock_.still_held(); !held.ok()) {
+        ReclaimReport report;
+        report.failures.push_back(held.error().what);
+        return report;
+    }
+    Reclaimer reclaimer(*file_system_, paths_);
+    ReclaimReport report = reclaimer.complete_owed(scan(), buffers);
+    report.merge(reclaimer.clear_leftovers());
+    report.merge(reclaimer.execute(plan_deletions(scan(), limits)));
+    return report;
+}
+
+Status update_latest(fs::FileSystem& file_system,
+                     const RunPaths& paths,
+                     Pool pool,
+                     std::string_view name) {
+    const std::string link = paths.in_run(kLatestName);
+    const std::string temporary = link + ".new";
+    const bool inside = paths.backup_directory == RunPaths::of(paths.directory).backup_directory;
+    if (is_backup(pool) && !inside) {
+        return Status{};  // a relative link cannot reach the other disk
+    }
+    Status status = file_system.remove_file(temporary);
+    if (status.ok() || status.error().kind == ErrorKind::kNotFound) {
+        status = file_system.make_symlink(RunPaths::relative(pool, name), temporary);
+    }
+    if (status.ok()) {
+        status = file_system.rename(temporary, link, fs::RenameMode::kReplace);
+    }
+    return status.ok() ? file_system.sync_directory(paths.directory) : status;
+}
+
+namespace {
+
+// mkdir unless it is there; true when it was made.
+Result<bool> ensure_directory(fs::FileSystem& file_system, const std::string& path) {
+    const Status made = file_system.make_directory(path);
+    if (made.ok()) {
+        return true;
+    }
+    return made.error().kind == ErrorKind::kExists ? Result<bool>(false) : made.error();
+}
+
+// All folders of a run, durable with their names.
+Status make_layout(fs::FileSystem& file_system, const RunPaths& paths) {
+    if (Status made = fs::make_directories(file_system, paths.directory); !made.ok()) {
+        return made;
+    }
+    if (Status made = fs::make_directories(file_system, paths.backup_directory); !made.ok()) {
+        return made;
+    }
+    std::vector<std::string> folders{paths.in_run(kQuarantineName),
+                                     paths.in_run(kTensorboardName),
+                                     paths.trash(Pool::kRolling),
+                                     paths.trash(Pool::kBackupRolling)};
+    for (const Pool pool : kAllPools) {
+        folders.push_back(paths.pool(pool));
+    }
+    bool any = false;
+    for (const std::string& folder : folders) {
+        const Result<bool> made = ensure_directory(file_system, folder);
+        if (!made.ok()) {
+            return made.error();
+        }
+        any = any || made.value();
+    }
+    const std::array parents{
+        paths.backup_directory, paths.directory, fs::parent_of(paths.directory)};
+    for (const std::string& parent : parents) {
+        if (!any) {
+            break;
+        }
+        if (Status synced = file_system.sync_directory(parent); !synced.ok()) {
+            return synced;
+        }
+    }
+    return Status{};
+}
+
+Status write_identity(fs::FileSystem& file_system,
+                      const RunPaths& paths,
+                      const RunIdentity& identity) {
+    const Result<std::string> text = print_run_identity(identity);
+    if (!text.ok()) {
+        return text.error();
+    }
+    return fs::replace_file(file_system, paths.in_run(kRunFileName), text.value());
+}
+
+// Between looking and locking somebody else may have begun a run here.
+Status unchanged_since(fs::FileSystem& file_system, const RunView& before) {
+    const Result<RunView> now = view_run(file_system, before.paths);
+    if (!now.ok()) {
+        return now.error();
+    }
+    const bool same_run = !now.value().identity || !before.identity ||
+                          now.value().identity->run_id == before.identity->run_id;
+    if (now.value().published != before.published || !same_run) {
+        return Error{
+            ErrorKind::kBusy,
+            fmt::format("{} changed while it was opened: start again", before.paths.directory),
+            0};
+    }
+    return Status{};
+}
+
+void tidy_at_start(const RunDirectory& run, TransferBuffers& buffers) {
+    Reclaimer reclaimer(run.file_system(), run.paths());
+    ReclaimReport report = reclaimer.complete_owed(run.scan(), buffers);
+    report.merge(reclaimer.clear_leftovers());
+    for (const std::string& label : report.completed) {
+        base::log_info("{} was still owed and is there now", label);
+    }
+    for (const std::string& failure : report.failures) {
+        base::log_warning("{} (tried again later)", failure);
+    }
+}
+
+}  // namespace
+
+Result<OpenedRun> open_run(fs::FileSystem& file_system,
+                           const OpenRunOptions& options,
+                           TransferBuffers& buffers) {
+    Result<RunChoice> chosen = choose_run(file_system,
+                                          options.resume,
+                                          RunPaths::of(options.directory, options.backup_dir),
+                                          options.differences,
+                                          options.now_utc_seconds);
+    if (!chosen.ok()) {
+        return chosen.error();
+    }
+    RunChoice& choice = chosen.value();
+    const RunPaths& paths = choice.view.paths;
+    const std::string context = fmt::format("opening the run directory {}", paths.directory);
+    if (const Status made = make_layout(file_system, paths); !made.ok()) {
+        return made.error().within(context);
+    }
+    Result<RunLock> lock = RunLock::take(file_system, paths, options.allow_unlocked);
+    if (!lock.ok()) {
+        return lock.error();
+    }
+    if (const Status same = unchanged_since(file_system, choice.view); !same.ok()) {
+        return same.error();
+    }
+    const bool is_new = !choice.view.identity.has_value();
+    RunIdentity identity = is_new ? options.identity : *choice.view.identity;
+    if (is_new) {
+        identity.run_id = make_save_id();
+        identity.created_utc_seconds = options.now_utc_seconds;
+    }
+    if (is_new || choice.view.rebuilt) {
+        const Status written = write_identity(file_system, paths, identity);
+        if (!written.ok()) {
+            return written.error().within(context);
+        }
+    }
+    OpenedRun opened{
+        .run = RunDirectory(file_system, paths, std::move(identity), std::move(lock).value()),
+        .fresh = choice.fresh,
+        .notes = std::move(choice.notes),
+        .chosen = std::move(choice.chosen),
+        .chosen_is_external = choice.chosen_is_external,
+    };
+    tidy_at_start(opened.run, buffers);
+    return opened;
+}
+
+}  // namespace holdfast::checkpoint

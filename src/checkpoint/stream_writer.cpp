@@ -1,0 +1,216 @@
+#include "checkpoint/stream_writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/checksum.h"
+#include "checkpoint/chunk_file.h"
+#include "fs/durable_write.h"
+
+namespace holdfast::checkpoint {
+
+using base::ErrorKind;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr std::uint32_t kImmutable = 0444;
+
+}  // namespace
+
+StreamWriter::StreamWriter(std::unique_ptr<fs::File> file,
+                           std::uint64_t bytes,
+                           bool direct,
+                           TransferBuffers& buffers)
+    : file_(std::move(file)), bytes_expected_(bytes), direct_(direct), buffers_(buffers) {}
+
+StreamWriter::~StreamWriter() {
+    if (in_flight_.valid()) {
+        in_flight_.wait();
+    }
+}
+
+Result<std::unique_ptr<StreamWriter>> StreamWriter::create(fs::FileSystem& file_system,
+                                                           const std::string& path,
+                                                           std::uint64_t bytes,
+                                                           bool direct,
+                                                           TransferBuffers& buffers) {
+    Result<std::unique_ptr<fs::File>> file = file_system.open(
+        path,
+        fs::OpenOptions{
+            .mode = fs::OpenMode::kCreateNew, .direct = direct, .permissions = kImmutable});
+    if (!file.ok()) {
+        return file.error();
+    }
+    if (bytes > 0) {
+        const Status reserved = file.value()->reserve(bytes);
+        // Not every file system can reserve; the space was asked for before.
+        if (!reserved.ok() && reserved.error().kind != ErrorKind::kInvalid) {
+            return reserved.error();
+        }
+    }
+    return std::unique_ptr<StreamWriter>(
+        new StreamWriter(std::move(file).value(), bytes, direct, buffers));
+}
+
+Status StreamWriter::append(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const std::uint64_t part = std::min<std::uint64_t>(bytes.size(), kChunkBytes - filled_);
+        std::memcpy(buffers_[buffer_index_].data() + filled_, bytes.data(), part);
+        filled_ += part;
+        bytes = bytes.subspan(part);
+        if (filled_ == kChunkBytes) {
+            if (Status flushed = flush_chunk(); !flushed.ok()) {
+                return flushed;
+            }
+        }
+    }
+    return Status{};
+}
+
+Status StreamWriter::wait() {
+    return in_flight_.valid() ? in_flight_.get() : Status{};
+}
+
+Status StreamWriter::flush_chunk() {
+    const std::span<std::byte> chunk = buffers_[buffer_index_].first(filled_);
+    record_.chunks.push_back(ChunkRecord{filled_, base::checksum64(chunk)});
+    record_.bytes += filled_;
+    // The other buffer is being written: it must be done before it is filled again.
+    if (Status before = wait(); !before.ok()) {
+        return before;
+    }
+    std::uint64_t length = filled_;
+    if (direct_ && length % kDirectAlignment != 0) {
+        // The padding is cut off by finish().
+        length = (length / kDirectAlignment + 1) * kDirectAlignment;
+        std::memset(chunk.data() + filled_, 0, length - filled_);
+    }
+    const std::span<const std::byte> out = buffers_[buffer_index_].first(length);
+    const auto write = [file = file_.get(), out, offset = offset_] {
+        return fs::write_all(*file, out, offset);
+    };
+    const bool last = record_.bytes >= bytes_expected_;
+    offset_ += filled_;
+    filled_ = 0;
+    buffer_index_ = 1 - buffer_index_;
+    if (last) {
+        return write();
+    }
+    in_flight_ = std::async(std::launch::async, write);
+    return Status{};
+}
+
+Result<FileRecord> StreamWriter::finish() {
+    if (filled_ > 0) {
+        if (Status flushed = flush_chunk(); !flushed.ok()) {
+            return flushed.error();
+        }
+    }
+    if (Status written = wait(); !written.ok()) {
+        return written.error();
+    }
+    HF_CHECK(record_.bytes == bytes_expected_,
+             "a file of {} bytes was announced with {}",
+             record_.bytes,
+             bytes_expected_);
+    for (const auto& step :
+         {+[](fs::File&file, std::uint64_t bytes) { return file.truncate(bytes); },
+          +[](fs::File&file, std::uint64_t) { return file.sync(); },
+          +[](fs::File&file, std::uint64_t) { return file.close(); }}) {
+        if (Status status = step(*file_, bytes_expected_); !status.ok()) {
+            return status.error();
+        }
+    }
+    record_.checksum = chunks_checksum(record_.chunks);
+    return std::move(record_);
+}
+
+namespace {
+
+Result<FileRecord> write_once(fs::FileSystem& file_system,
+                              const std::string& path,
+                              std::uint64_t bytes,
+                              bool direct,
+                              TransferBuffers& buffers,
+                              const std::function<Status(StreamWriter&)>& produce) {
+    Result<std::unique_ptr<StreamWriter>> writer =
+        StreamWriter::create(file_system, path, bytes, direct, buffers);
+    if (!writer.ok()) {
+        return writer.error();
+    }
+    if (Status produced = produce(*writer.value()); !produced.ok()) {
+        return produced.error();
+    }
+    return writer.value()->finish();
+}
+
+Result<Readback> read_back(fs::FileSystem& file_system,
+                           const std::string& path,
+                           const FileRecord& record,
+                           TransferBuffers& buffers) {
+    const Result<ChunkFile> file = ChunkFile::open(file_system, path, true);
+    if (!file.ok()) {
+        return file.error();
+    }
+    std::uint64_t offset = 0;
+    for (const ChunkRecord& chunk : record.chunks) {
+        const auto bytes = file.value().read_verified(offset, chunk, buffers[0]);
+        if (!bytes.ok()) {
+            return bytes.error().within("reading back what was just written");
+        }
+        offset += chunk.bytes;
+    }
+    const Result<fs::FileStatus> status = file.value().file().status();
+    if (!status.ok()) {
+        return status.error();
+    }
+    if (status.value().bytes != record.bytes) {
+        return base::Error{ErrorKind::kCorrupt,
+                           fmt::format("{} is {} bytes just after {} were written",
+                                       path,
+                                       status.value().bytes,
+                                       record.bytes),
+                           0};
+    }
+    return file.value().source();
+}
+
+}  // namespace
+
+Result<VerifiedFile> write_verified_file(fs::FileSystem& file_system,
+                                         const std::string& directory,
+                                         const std::string& name,
+                                         std::uint64_t bytes,
+                                         TransferBuffers& buffers,
+                                         const std::function<Status(StreamWriter&)>& produce) {
+    const std::string path = fs::join(directory, name);
+    Result<FileRecord> record = write_once(file_system, path, bytes, true, buffers, produce);
+    if (!record.ok() && record.error().os_errno == EINVAL) {
+        // No O_DIRECT here (tmpfs, some network and FUSE mounts): the page cache, then.
+        const Status removed = file_system.remove_file(path);
+        if (!removed.ok() && removed.error().kind != ErrorKind::kNotFound) {
+            return removed.error();
+        }
+        record = write_once(file_system, path, bytes, false, buffers, produce);
+    }
+    if (!record.ok()) {
+        return record.error().within(fmt::format("writing {}", path));
+    }
+    VerifiedFile file{std::move(record).value(), Readback::kCache};
+    file.record.name = name;
+    const Result<Readback> readback = read_back(file_system, path, file.record, buffers);
+    if (!readback.ok()) {
+        return readback.error();
+    }
+    file.readback = readback.value();
+    return file;
+}
+
+}  // namespace holdfast::checkpoint

@@ -1,0 +1,72 @@
+// Writes one new file from front to back through the two transfer buffers: while one is being
+// written by a second thread, the other is filled and hashed by this one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/transfer_buffers.h"
+#include "fs/file_system.h"
+
+namespace holdfast::checkpoint {
+
+class StreamWriter {
+public:
+    // Makes `path` (kExists when taken) with mode 0444 under the umask and reserves `bytes`.
+    static base::Result<std::unique_ptr<StreamWriter>> create(fs::FileSystem& file_system,
+                                                              const std::string& path,
+                                                              std::uint64_t bytes,
+                                                              bool direct,
+                                                              TransferBuffers& buffers);
+    // Copies and hashes; returns while the last chunk may still be on its way to the disk.
+    base::Status append(std::span<const std::byte> bytes);
+    // Everything on its way, exact length, fsync, close. The record's name is left to the caller.
+    base::Result<FileRecord> finish();
+
+    StreamWriter(const StreamWriter&) = delete;
+    StreamWriter& operator=(const StreamWriter&) = delete;
+    ~StreamWriter();
+
+private:
+    StreamWriter(std::unique_ptr<fs::File> file,
+                 std::uint64_t bytes,
+                 bool direct,
+                 TransferBuffers& buffers);
+    base::Status flush_chunk();
+    base::Status wait();
+
+    std::unique_ptr<fs::File> file_;
+    std::uint64_t bytes_expected_;
+    bool direct_;
+    TransferBuffers& buffers_;
+    std::size_t buffer_index_ = 0;
+    std::uint64_t filled_ = 0;  // of the current buffer
+    std::uint64_t offset_ = 0;  // of the current buffer in the file
+    FileRecord record_;
+    std::future<base::Status> in_flight_;
+};
+
+struct VerifiedFile {
+    FileRecord record;
+    Readback readback = Readback::kCache;
+};
+
+// The whole life of a file in a pending directory: created, filled by `produce` (called again from
+// the start when O_DIRECT turns out not to work here), fsynced, read back and compared. kCorrupt:
+// what came back was not what was written. On failure the file may be left: the directory goes.
+base::Result<VerifiedFile> write_verified_file(
+    fs::FileSystem& file_system,
+    const std::string& directory,
+    const std::string& name,
+    std::uint64_t bytes,
+    TransferBuffers& buffers,
+    const std::function<base::Status(StreamWriter&)>& produce);
+
+}  // namespace holdfast::checkpoint
