@@ -1,0 +1,107 @@
+#include "cli/run_environment.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+
+#include "base/build_info.h"
+#include "cli/command.h"
+#include "fs/durable_write.h"
+#include "fs/real_file_system.h"
+#include "kernels/caching_cpu_allocator.h"
+
+namespace holdfast::cli {
+
+namespace {
+
+constexpr std::array kPromiseKeys = {
+    "commit", "compiler", "libtorch", "device", "threads", "kernels", "deterministic"};
+
+// The kernel's text of the first processor.
+std::string processor_name() {
+    // procfs files say 0 bytes: read what one page holds.
+    auto file = fs::real_file_system().open("/proc/cpuinfo", {});
+    if (!file.ok()) {
+        return "unknown processor";
+    }
+    std::string text(4096, '\0');
+    const auto count = file.value()->read_at(std::as_writable_bytes(std::span(text)), 0);
+    text.resize(count.ok() ? count.value() : 0);
+    const std::size_t key = text.find("model name");
+    const std::size_t colon = text.find(": ", key);
+    if (key == std::string::npos || colon == std::string::npos) {
+        return "unknown processor";
+    }
+    return text.substr(colon + 2, text.find('\n', colon) - colon - 2);
+}
+
+}  // namespace
+
+at::Device choose_device(const std::string& asked) {
+    const bool has_gpu =
+        at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+    if (asked == "cuda" && !has_gpu) {
+        fail_usage(base::build_info().flavour == "cuda"
+                       ? "device is cuda, but the driver shows no GPU; see `nvidia-smi`, or set "
+                         "--device cpu"
+                       : "device is cuda, but this is the cpu flavour; build with `tools/build "
+                         "--flavour cuda`, "
+                         "or set --device cpu");
+    }
+    return asked == "cpu" || !has_gpu ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
+}
+
+void set_up_torch(std::int64_t threads, bool deterministic) {
+    kernels::install_caching_cpu_allocator();
+    at::set_num_threads(static_cast<int>(threads));
+    at::set_num_interop_threads(1);
+    at::Context& context = at::globalContext();
+    context.setDeterministicAlgorithms(deterministic, /*warn_only=*/false);
+    // Otherwise every at::empty would be filled.
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setBenchmarkCuDNN(false);
+}
+
+std::string device_name(at::Device device) {
+    return device.is_cpu() ? processor_name() : std::string("cuda");
+}
+
+std::string environment_json(const config::Settings& settings,
+                             const kernels::Kernels& kernels,
+                             const std::string& launch_json) {
+    const base::BuildInfo& build = base::build_info();
+    const nlohmann::ordered_json environment = {
+        {"version", build.version},
+        {"commit", build.commit},
+        {"flavour", build.flavour},
+        {"build_type", build.build_type},
+        {"compiler", build.compiler},
+        {"libtorch", TORCH_VERSION},
+        {"device", device_name(kernels.device())},
+        {"threads", settings.run.threads},
+        {"kernels", kernels.name()},
+        {"deterministic", settings.run.deterministic},
+        {"launch", nlohmann::ordered_json::parse(launch_json)},
+    };
+    return environment.dump();
+}
+
+std::vector<std::string> environment_differences(std::string_view stored_json,
+                                                 std::string_view current_json) {
+    const auto stored = nlohmann::json::parse(stored_json, nullptr, false);
+    const auto current = nlohmann::json::parse(current_json, nullptr, false);
+    std::vector<std::string> differences;
+    for (const char* key : kPromiseKeys) {
+        const nlohmann::json was = stored.value(key, nlohmann::json());
+        const nlohmann::json is = current.value(key, nlohmann::json());
+        if (was != is) {
+            differences.push_back(fmt::format("{} was {}, is {}", key, was.dump(), is.dump()));
+        }
+    }
+    return differences;
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,32 @@
+// What the command line of `train` asks for, read and checked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "checkpoint/resume_request.h"
+#include "config/resolved_settings.h"
+
+namespace holdfast::cli {
+
+struct TrainRequest {
+    config::ResolvedSettings resolved;
+    checkpoint::ResumeRequest resume;
+    std::vector<std::string> allowed_changes;  // --allow-change
+    std::string config_path;                   // empty: none
+    std::vector<config::KeyValue> overrides;   // dotted keys from the command line
+    bool dry_run = false;
+    bool list_checkpoints = false;
+    bool help = false;
+
+    // How the run was started, as JSON: `checkpoints resume-command` reads it back from a
+    // checkpoint.
+    [[nodiscard]] std::string launch_json() const;
+};
+
+// Throws base::Failure (usage) with one line for anything that cannot be read.
+TrainRequest parse_train_request(const std::vector<std::string>& arguments);
+
+void print_train_help();
+
+}  // namespace holdfast::cli

@@ -1,0 +1,91 @@
+// One optimizer step: micro-batches into lanes, lanes into one gradient, clip, update.
+//
+// launch() enqueues everything without asking the device anything; read() waits for that step alone
+// and gives its numbers. The host may launch step S + 1 before it reads step S (on a CPU a step is
+// done when launch() returns). A step whose loss or norm is not finite leaves weights, moments and
+// update count untouched; read() tells it.
+//
+// Owns the gradient arenas and the clip's numbers. Borrows model and optimizer, which must outlive
+// it. One thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Event.h>
+
+#include "data/batch_loader.h"
+#include "model/gpt.h"
+#include "optim/adamw.h"
+#include "optim/clip.h"
+#include "train/lane_tree.h"
+
+namespace holdfast::train {
+
+struct TrainStepOptions {
+    std::uint64_t seed = 0;
+    std::int64_t lanes = 1;
+    std::int64_t micro_batch = 1;  // sequences
+    double grad_clip = 1.0;
+};
+
+// What a step was, once the device has it.
+struct StepNumbers {
+    double loss = 0.0;       // mean over the global batch, nats a token
+    double grad_norm = 0.0;  // before clipping
+    bool refused = false;    // loss or norm not finite: nothing was updated
+};
+
+class TrainStep {
+public:
+    // `element_count` is the arena's length.
+    TrainStep(const TrainStepOptions& options,
+              std::int64_t element_count,
+              model::Gpt& gpt,
+              optim::AdamW& optimizer);
+
+    // Takes step number `step` (1 is the first) on the whole `batch` at `learning_rate`.
+    // `should_stop` is asked before each micro-batch: when it says true the step is abandoned,
+    // false is returned and nothing has changed. The batch may be reused when launch() returns.
+    bool launch(const data::Batch& batch,
+                std::int64_t step,
+                double learning_rate,
+                const std::function<bool()>& should_stop);
+
+    // The numbers of `step`, which was launched last or last but one. Waits until the device has
+    // finished it.
+    [[nodiscard]] StepNumbers read(std::int64_t step);
+
+    // Bytes of the gradient arenas.
+    static std::int64_t bytes_needed(const TrainStepOptions& options, std::int64_t element_count);
+
+private:
+    bool accumulate(const data::Batch& batch,
+                    std::int64_t step,
+                    double batch_tokens,
+                    const std::function<bool()>& should_stop);
+
+    // Where the numbers of every other step land: loss sum, norm, flag, as fp64.
+    struct NumbersSlot {
+        at::Tensor device;
+        at::Tensor host;  // pinned when the device is no CPU
+        std::optional<c10::Event> copied;
+        double batch_tokens = 1.0;
+    };
+    void keep_numbers(NumbersSlot& slot);
+    NumbersSlot& slot_of(std::int64_t step) {
+        return slots_.at(static_cast<std::size_t>(step % 2));
+    }
+
+    TrainStepOptions options_;
+    model::Gpt& gpt_;
+    optim::AdamW& optimizer_;
+    LaneTree lanes_;
+    optim::GradientClip clip_;
+    std::array<NumbersSlot, 2> slots_;
+};
+
+}  // namespace holdfast::train

@@ -1,0 +1,388 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/words.h"
+#include "checkpoint/ancestry.h"
+#include "optim/schedule.h"
+#include "telemetry/flops.h"
+
+namespace holdfast::train {
+
+using base::ExitCode;
+using base::Failure;
+using base::Result;
+using checkpoint::Pool;
+
+namespace {
+
+// A failed last save is tried again this often before the run ends as "not durable".
+constexpr int kFinalSaveAttempts = 3;
+
+std::string in_words(const data::Cursor& cursor) {
+    return fmt::format("epoch {}, sample {}", cursor.epoch, cursor.sample);
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainerOptions& options, const TrainerParts& parts, TrainerStart start)
+    : options_(options),
+      parts_(parts),
+      start_(std::move(start)),
+      position_(start_.position),
+      best_(start_.manifest.best),
+      log_before_line_(parts.metrics_log.position()) {
+    if (!parts.val_sets.empty()) {
+        validation_fingerprint_ = base::to_hex(parts.val_sets.front().windows->fingerprint());
+    }
+    if (best_ && best_->validation != validation_fingerprint_) {
+        best_.reset();  // a loss on other data says nothing about this one
+    }
+    if (start_.resumed_line) {
+        last_metrics_ = *start_.resumed_line;
+    } else {
+        last_metrics_.phase = position_.phase;
+    }
+    kept_multiple_ = options.keep_every > 0 ? position_.step / options.keep_every : 0;
+}
+
+bool Trainer::is_evaluation_step(std::int64_t step) const {
+    if (parts_.val_sets.empty() || step == 0) {
+        return false;
+    }
+    const std::int64_t interval = options_.train.eval_interval;
+    return step == options_.steps_total || (interval > 0 && step % interval == 0);
+}
+
+std::optional<std::string> Trainer::time_is_up() const {
+    const double limit = options_.train.time_limit_seconds;
+    if (limit > 0 && base::monotonic_seconds() - start_seconds_ >= limit) {
+        return fmt::format("the time limit of {} is over", base::duration_in_words(limit));
+    }
+    return std::nullopt;
+}
+
+checkpoint::Manifest Trainer::manifest_now(const telemetry::StepMetrics& metrics) const {
+    checkpoint::Manifest manifest = start_.manifest;
+    manifest.identity.step = position_.step;
+    manifest.created_utc_seconds = base::utc_seconds_now();
+    manifest.phase = position_.phase;
+    manifest.metrics_line = position_.step == 0 ? "{}" : telemetry::to_manifest_json(metrics);
+    manifest.best = best_;
+    manifest.evaluation = is_evaluation_step(position_.step) ? checkpoint::EvaluationState::kDue
+                                                             : checkpoint::EvaluationState::kNone;
+    manifest.tokens = position_.tokens;
+    const data::SampleMap& samples = parts_.loader.samples();
+    const data::WindowLocation location = samples.locate(position_.cursor);
+    manifest.cursor = {.epoch = position_.cursor.epoch,
+                       .sample = position_.cursor.sample,
+                       .shard = fmt::format("{}", location.shard),
+                       .offset = location.first_token};
+    manifest.seed = position_.seed;
+    manifest.lanes = position_.lanes;
+    manifest.log = {.bytes = log_before_line_.bytes, .checksum = log_before_line_.checksum};
+    return manifest;
+}
+
+void Trainer::save(Pool pool, std::vector<Pool> owed, const telemetry::StepMetrics& metrics) {
+    SaveOrder order{pool, manifest_now(metrics)};
+    order.manifest.owed = std::move(owed);
+    stall_seconds_ += parts_.saver.save(parts_.capture, std::move(order));
+}
+
+void Trainer::publish_first() {
+    save(Pool::kRolling, {}, last_metrics_);
+    const std::optional<SaveOutcome> outcome = parts_.saver.wait();
+    if (!outcome || outcome->error) {
+        throw Failure(
+            ExitCode::kNotDurable,
+            fmt::format(
+                "the first checkpoint could not be saved, so nothing would survive a stop: {}",
+                outcome ? outcome->error->what : "no outcome"));
+    }
+}
+
+void Trainer::append_line(const telemetry::StepMetrics& metrics) {
+    log_before_line_ = parts_.metrics_log.position();
+    if (options_.write_metrics) {
+        parts_.metrics_log.append(metrics);
+    }
+    if (parts_.tensorboard != nullptr) {
+        parts_.tensorboard->add_metrics(metrics);
+    }
+    last_metrics_ = metrics;
+    parts_.progress.update(metrics, base::monotonic_seconds());
+}
+
+void Trainer::note_best(const telemetry::StepMetrics& metrics) {
+    const std::optional<double> loss = metrics.val_loss();
+    if (!loss || !std::isfinite(*loss) || (best_ && *loss >= best_->val_loss)) {
+        return;
+    }
+    best_ = checkpoint::BestSoFar{position_.step, *loss, validation_fingerprint_};
+    if (parts_.saver.last_good_step() == position_.step) {
+        parts_.saver.link_last_save(Pool::kBest);
+    } else {
+        save(Pool::kBest, {}, metrics);
+    }
+}
+
+void Trainer::evaluate_and_log(telemetry::StepMetrics metrics) {
+    const Result<std::optional<std::vector<telemetry::ValLoss>>> losses =
+        evaluate_sets(parts_.gpt, parts_.val_sets, [&](std::int64_t done, std::int64_t total) {
+            parts_.progress.set_activity(fmt::format("evaluating {}/{}", done, total),
+                                         base::monotonic_seconds());
+            return parts_.stop.stop_asked();
+        });
+    parts_.progress.set_activity("", base::monotonic_seconds());
+    if (!losses.ok()) {
+        throw Failure(ExitCode::kFailed, losses.error().within("while evaluating").what);
+    }
+    if (!losses.value()) {
+        // Line S is not written: the checkpoint of S says that its evaluation is due.
+        last_metrics_ = metrics;
+        return;
+    }
+    metrics.val_losses = *losses.value();
+    append_line(metrics);
+    note_best(metrics);
+}
+
+std::vector<Pool> Trainer::pools_due(const LaunchedStep& launched) const {
+    const std::int64_t step = launched.metrics.step;
+    std::vector<Pool> pools;
+    if (step == options_.steps_total ||
+        (options_.save_interval > 0 && step % options_.save_interval == 0)) {
+        pools.push_back(Pool::kRolling);
+    }
+    if (launched.epoch_ended) {
+        pools.push_back(Pool::kEpoch);
+    }
+    if (options_.keep_every > 0 && step / options_.keep_every > kept_multiple_ && !pools.empty()) {
+        pools.push_back(Pool::kKeep);
+    }
+    return pools;
+}
+
+void Trainer::finish_step(const LaunchedStep& launched) {
+    const telemetry::StepMetrics& metrics = launched.metrics;
+    const std::vector<Pool> pools = pools_due(launched);
+    log_before_line_ = parts_.metrics_log.position();
+    if (!pools.empty()) {
+        save(pools.front(), {pools.begin() + 1, pools.end()}, metrics);
+        if (pools.back() == Pool::kKeep) {
+            kept_multiple_ = metrics.step / options_.keep_every;
+        }
+    }
+    if (is_evaluation_step(metrics.step)) {
+        evaluate_and_log(metrics);
+    } else {
+        append_line(metrics);
+    }
+}
+
+void Trainer::handle_refused_step(telemetry::StepMetrics& metrics) {
+    ++refused_steps_;
+    const std::string what = fmt::format(
+        "step {} was refused: loss {}, gradient norm {} (rank 0, {}); no weight was touched",
+        metrics.step,
+        metrics.loss,
+        metrics.grad_norm,
+        in_words(position_.cursor));
+    metrics.events.emplace_back("refused: loss or gradient norm not finite");
+    if (options_.train.on_bad_loss == BadLossPolicy::kSkip) {
+        base::log_alarm("{}; skipped ({} so far)", what, refused_steps_);
+        return;
+    }
+    base::log_alarm("{}", what);
+    guard_reason_ = what;
+}
+
+bool Trainer::take_step() {
+    const auto should_stop = [this] { return parts_.stop.stop_asked(); };
+    const double waited_before = parts_.loader.waited_seconds();
+    const Result<const data::Batch*> batch = parts_.loader.next(should_stop);
+    if (!batch.ok()) {
+        throw Failure(ExitCode::kFailed, batch.error().within("while reading training data").what);
+    }
+    if (batch.value() == nullptr) {
+        return false;
+    }
+    const data::Batch& taken = *batch.value();
+    LaunchedStep launched;
+    telemetry::StepMetrics& metrics = launched.metrics;
+    metrics.step = position_.step + 1;
+    metrics.learning_rate =
+        optim::learning_rate_at(options_.schedule, options_.peak_learning_rate, metrics.step);
+    if (!parts_.step.launch(taken, metrics.step, metrics.learning_rate, should_stop)) {
+        return false;
+    }
+    const auto batch_tokens =
+        static_cast<std::int64_t>(taken.sequence_hashes.size()) * taken.window_tokens;
+    metrics.phase = position_.phase;
+    metrics.epoch = taken.begin.epoch;
+    metrics.tokens = position_.tokens + batch_tokens;
+    metrics.batch_hash = taken.batch_hash;
+    metrics.data_wait_ms = (parts_.loader.waited_seconds() - waited_before) * 1e3;
+    launched.epoch_ended = taken.end.epoch > taken.begin.epoch;
+    launched.batch_tokens = batch_tokens;
+
+    // The device is busy with the new step: now is the time to look at the one before.
+    finish_launched();
+    position_.step = metrics.step;
+    position_.tokens = metrics.tokens;
+    position_.cursor = taken.end;
+    parts_.loader.consume();
+    launched_ = std::move(launched);
+    if (parts_.gpt.device().is_cpu() || needs_its_numbers(*launched_)) {
+        finish_launched();
+    }
+    return true;
+}
+
+bool Trainer::needs_its_numbers(const LaunchedStep& launched) const {
+    return is_evaluation_step(launched.metrics.step) || !pools_due(launched).empty();
+}
+
+void Trainer::finish_launched() {
+    if (!launched_) {
+        return;
+    }
+    LaunchedStep launched = std::move(*launched_);
+    launched_.reset();
+    telemetry::StepMetrics& metrics = launched.metrics;
+    const StepNumbers numbers = parts_.step.read(metrics.step);
+    metrics.loss = numbers.loss;
+    metrics.grad_norm = numbers.grad_norm;
+    if (numbers.refused) {
+        handle_refused_step(metrics);
+    }
+    const double now = base::monotonic_seconds();
+    const double seconds = now - std::exchange(step_begin_seconds_, now);
+    metrics.step_ms = seconds * 1e3;
+    metrics.tokens_per_second = static_cast<double>(launched.batch_tokens) / seconds;
+    metrics.save_stall_ms = std::exchange(stall_seconds_, 0.0) * 1e3;
+    if (options_.peak_flops) {
+        metrics.mfu = telemetry::model_flops_utilisation(
+            options_.flops_per_token, *metrics.tokens_per_second, *options_.peak_flops, 1);
+    }
+    finish_step(launched);
+}
+
+void Trainer::finish_resumed_step() {
+    telemetry::StepMetrics metrics = *start_.resumed_line;
+    metrics.resumed_from = metrics.step;
+    if (start_.evaluation_due) {
+        evaluate_and_log(std::move(metrics));
+    } else {
+        append_line(metrics);
+    }
+}
+
+bool Trainer::position_is_saved() {
+    static_cast<void>(parts_.saver.wait());
+    return parts_.saver.last_good_step() == position_.step;
+}
+
+TrainerResult Trainer::result_now() const {
+    TrainerResult result;
+    result.step = position_.step;
+    result.best = best_;
+    result.refused_steps = refused_steps_;
+    if (position_.step > 0) {
+        result.last_loss = last_metrics_.loss;
+    }
+    return result;
+}
+
+TrainerResult Trainer::stopped(ExitCode exit_code, const std::string& why) {
+    parts_.progress.finish();
+    // The newest step may be on disk, or on its way there, already: then that is the checkpoint of
+    // this stop.
+    if (!position_is_saved()) {
+        save(Pool::kEmergency, {}, last_metrics_);
+    }
+    TrainerResult result = result_now();
+    if (position_is_saved()) {
+        result.exit_code = exit_code;
+        result.reason = fmt::format("{}; step {} is saved as {}",
+                                    why,
+                                    position_.step,
+                                    parts_.saver.last_published()->label);
+        return result;
+    }
+    const std::optional<SaveOutcome> newest = parts_.saver.last_published();
+    result.exit_code = ExitCode::kNotDurable;
+    result.reason = fmt::format("{}; step {} could not be saved, the newest checkpoint is {}",
+                                why,
+                                position_.step,
+                                newest ? newest->label : "the one this run started from");
+    return result;
+}
+
+TrainerResult Trainer::end_of_run() {
+    parts_.progress.finish();
+    bool saved = position_is_saved();
+    for (int attempt = 1; !saved && attempt < kFinalSaveAttempts; ++attempt) {
+        save(Pool::kRolling, {}, last_metrics_);
+        saved = position_is_saved();
+    }
+    TrainerResult result = result_now();
+    result.reason = fmt::format("finished at step {}", position_.step);
+    if (!saved) {
+        result.exit_code = ExitCode::kNotDurable;
+        result.reason += "; its state could not be saved";
+    }
+    return result;
+}
+
+bool Trainer::must_look_at_the_last_step() {
+    save_asked_ = save_asked_ || parts_.stop.take_save_request();
+    return parts_.stop.stop_asked() || save_asked_ || position_.step >= options_.steps_total ||
+           time_is_up().has_value();
+}
+
+TrainerResult Trainer::run() {
+    start_seconds_ = base::monotonic_seconds();
+    if (start_.must_publish_first) {
+        publish_first();
+    }
+    if (start_.resumed_line) {
+        finish_resumed_step();
+    }
+    step_begin_seconds_ = base::monotonic_seconds();
+    while (true) {
+        if (must_look_at_the_last_step()) {
+            finish_launched();
+        }
+        if (const std::optional<int> signal = parts_.stop.signal()) {
+            return stopped(StopRequest::exit_code_of(*signal),
+                           fmt::format("stopped by {}", StopRequest::name_of(*signal)));
+        }
+        if (guard_reason_) {
+            return stopped(ExitCode::kFailed, *guard_reason_);
+        }
+        if (position_.step >= options_.steps_total) {
+            return end_of_run();
+        }
+        if (const std::optional<std::string> over = time_is_up()) {
+            return stopped(ExitCode::kRestart, *over);
+        }
+        if (save_asked_) {
+            save_asked_ = false;
+            save(Pool::kEmergency, {}, last_metrics_);
+        }
+        if (!take_step() && !parts_.stop.stop_asked()) {
+            throw Failure(ExitCode::kFailed, "the data loader stopped without being asked");
+        }
+    }
+}
+
+}  // namespace holdfast::train

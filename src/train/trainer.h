@@ -1,0 +1,140 @@
+// The loop of a run: steps, saves, evaluations, the log line of each step, and every way to stop.
+//
+// The order at step S is fixed: update, save (if due), evaluate (if due), log line S. So a
+// checkpoint of S knows the log up to S - 1, and an evaluation that was cut short is done again at
+// resume. Between two steps the state is one of a run that was never stopped; only there is
+// anything captured.
+//
+// Owns nothing that lives longer than run(). Borrows its parts, which must outlive it. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "checkpoint/manifest.h"
+#include "data/batch_loader.h"
+#include "model/gpt.h"
+#include "optim/schedule_config.h"
+#include "state/run_position.h"
+#include "telemetry/metrics_log.h"
+#include "telemetry/progress_line.h"
+#include "telemetry/tensorboard_writer.h"
+#include "train/evaluation.h"
+#include "train/saver.h"
+#include "train/stop_request.h"
+#include "train/train_config.h"
+#include "train/train_step.h"
+
+namespace holdfast::train {
+
+struct TrainerOptions {
+    TrainConfig train;
+    optim::ScheduleConfig schedule;
+    double peak_learning_rate = 0.0;
+    std::int64_t save_interval = 250;  // steps; 0: off
+    std::int64_t keep_every = 0;       // steps; 0: off
+    std::int64_t steps_total =
+        0;  // where the run ends: the smaller of max_steps and max_epochs in steps
+    double flops_per_token = 0.0;
+    std::optional<double> peak_flops;  // of the device, when it is known
+    bool write_metrics = true;
+};
+
+// The parts a run is made of.
+struct TrainerParts {
+    model::Gpt& gpt;
+    TrainStep& step;
+    data::BatchLoader& loader;
+    const std::vector<NamedValidationSet>& val_sets;
+    Saver& saver;
+    telemetry::MetricsLog& metrics_log;
+    telemetry::TensorboardWriter* tensorboard;  // null: off
+    telemetry::ProgressLine& progress;
+    const StopRequest& stop;
+    std::function<void()> capture;  // state into the saver's snapshot
+};
+
+// How the run came to its place.
+struct TrainerStart {
+    state::RunPosition position;
+    // What every manifest of this run repeats: run id, lineage, ancestors, config, environment,
+    // data fingerprint, probes.
+    checkpoint::Manifest manifest;
+    // Of the checkpoint resumed from; nothing in a fresh run.
+    std::optional<telemetry::StepMetrics> resumed_line;
+    bool evaluation_due = false;
+    bool must_publish_first = false;  // fresh run (step 0), or a rollback
+};
+
+struct TrainerResult {
+    base::ExitCode exit_code = base::ExitCode::kDone;
+    std::string reason;  // one line: why it ended
+    std::int64_t step = 0;
+    std::optional<double> last_loss;
+    std::optional<checkpoint::BestSoFar> best;
+    std::int64_t refused_steps = 0;
+};
+
+class Trainer {
+public:
+    Trainer(const TrainerOptions& options, const TrainerParts& parts, TrainerStart start);
+
+    // Runs until the end or a stop, saves the last state, and says how it ended. Throws
+    // base::Failure for what cannot be gone on with (data that changed, a first save that fails).
+    TrainerResult run();
+
+private:
+    // A step the device has been given and whose numbers the host has not looked at.
+    struct LaunchedStep {
+        telemetry::StepMetrics metrics;
+        std::int64_t batch_tokens = 0;
+        bool epoch_ended = false;
+    };
+
+    void publish_first();
+    void finish_resumed_step();
+    bool take_step();
+    void finish_launched();
+    void finish_step(const LaunchedStep& launched);
+    void handle_refused_step(telemetry::StepMetrics& metrics);
+    void evaluate_and_log(telemetry::StepMetrics metrics);
+    void note_best(const telemetry::StepMetrics& metrics);
+    void append_line(const telemetry::StepMetrics& metrics);
+    void save(checkpoint::Pool pool,
+              std::vector<checkpoint::Pool> owed,
+              const telemetry::StepMetrics& metrics);
+    TrainerResult end_of_run();
+    TrainerResult stopped(base::ExitCode exit_code, const std::string& why);
+    bool must_look_at_the_last_step();
+    bool position_is_saved();
+    [[nodiscard]] TrainerResult result_now() const;
+    [[nodiscard]] bool needs_its_numbers(const LaunchedStep& launched) const;
+    [[nodiscard]] std::vector<checkpoint::Pool> pools_due(const LaunchedStep& launched) const;
+    [[nodiscard]] bool is_evaluation_step(std::int64_t step) const;
+    [[nodiscard]] std::optional<std::string> time_is_up() const;
+    [[nodiscard]] checkpoint::Manifest manifest_now(const telemetry::StepMetrics& metrics) const;
+
+    TrainerOptions options_;
+    TrainerParts parts_;
+    TrainerStart start_;
+    state::RunPosition position_;
+    std::optional<checkpoint::BestSoFar> best_;
+    std::string validation_fingerprint_;
+    std::optional<LaunchedStep> launched_;
+    // The line of the newest finished step, and where the log stood before it.
+    telemetry::StepMetrics last_metrics_;
+    telemetry::LogPosition log_before_line_;
+    std::int64_t kept_multiple_ = 0;
+    std::int64_t refused_steps_ = 0;
+    std::optional<std::string> guard_reason_;
+    bool save_asked_ = false;
+    double start_seconds_ = 0.0;
+    double step_begin_seconds_ = 0.0;
+    double stall_seconds_ = 0.0;
+};
+
+}  // namespace holdfast::train
