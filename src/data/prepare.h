@@ -49,12 +49,13 @@ struct PrepareSummary {
     bool already_prepared = false;  // the folder held exactly this before; nothing was written
 };
 
-// Blocks until done. Holds about 3 MiB of text a thread and no more than kLineBytesMax beside it.
-// An `out_dir` already prepared from the same input with the same options is left as it is.
-// Errors, `out_dir` unchanged: those of TextSource and the disk; kInvalid (an option out of range,
-// an unknown tokenizer, a stretch longer than kUncutBytesMax, no text, too little text for a
-// validation set); kExists (`out_dir` holds another dataset and `overwrite` is off, or files that
-// are not a dataset); kBusy (another process prepares it).
+// Blocks until done. Memory: about 12 MiB and 6 MiB a thread, and a few times the longest JSONL
+// line or stretch without a cut (docs/data-preparation.md). An `out_dir` already prepared from the
+// same input with the same options is left as it is. Errors, `out_dir` unchanged: those of
+// TextSource and the disk; kInvalid (an option out of range, an unknown tokenizer, a stretch longer
+// than kUncutBytesMax, no text, too little text for a validation set); kExists (`out_dir` holds
+// another dataset and `overwrite` is off, or files that are not a dataset); kBusy (another process
+// prepares it).
 base::Result<PrepareSummary> prepare(fs::FileSystem& file_system, const PrepareOptions& options);
 
 }  // namespace holdfast::data
