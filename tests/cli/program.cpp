@@ -1,0 +1,127 @@
+#include "cli/program.h"
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "telemetry/step_metrics.h"
+#include "temporary_directory.h"
+
+namespace holdfast::cli {
+
+namespace {
+
+pid_t start(const std::vector<std::string>& words,
+            const std::string& out_path,
+            const std::string& log_path) {
+    const pid_t pid = ::fork();
+    if (pid != 0) {
+        return pid;
+    }
+    const int out = ::open(out_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (out < 0 || log < 0 || ::dup2(out, STDOUT_FILENO) < 0 || ::dup2(log, STDERR_FILENO) < 0) {
+        ::_exit(126);
+    }
+    std::vector<char*> arguments;
+    std::string program = HOLDFAST_PROGRAM;
+    arguments.push_back(program.data());
+    std::vector<std::string> copies = words;
+    for (std::string& word : copies) {
+        arguments.push_back(word.data());
+    }
+    arguments.push_back(nullptr);
+    ::execv(program.c_str(), arguments.data());
+    ::_exit(127);
+}
+
+int exit_code_of(int wait_status) {
+    return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
+
+}  // namespace
+
+std::string read_text(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+void write_text(const std::string& path, const std::string& text) {
+    std::ofstream file(path, std::ios::binary);
+    file << text;
+    ASSERT_TRUE(file.good()) << path;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+Outcome run_program(const std::vector<std::string>& words) {
+    const TemporaryDirectory directory;
+    return RunningProgram(words, directory.path()).finish();
+}
+
+RunningProgram::RunningProgram(const std::vector<std::string>& words, const std::string& directory)
+    : out_path_(directory + "/stdout.txt"), log_path_(directory + "/stderr.txt") {
+    pid_ = start(words, out_path_, log_path_);
+}
+
+RunningProgram::~RunningProgram() {
+    if (!ended_ && pid_ > 0) {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, &wait_status_, 0);
+    }
+}
+
+bool RunningProgram::ended_now() {
+    if (!ended_) {
+        ended_ = ::waitpid(pid_, &wait_status_, WNOHANG) == pid_;
+    }
+    return ended_;
+}
+
+bool RunningProgram::wait_for_step(const std::string& metrics_path, std::int64_t step) {
+    while (!ended_now()) {
+        const std::string text = read_text(metrics_path);
+        const std::size_t end = text.rfind('\n');
+        if (end != std::string::npos) {
+            const std::size_t begin = end == 0 ? std::string::npos : text.rfind('\n', end - 1);
+            const auto metrics = telemetry::parse_step_metrics(std::string_view(text).substr(
+                begin == std::string::npos ? 0 : begin + 1, end - begin));
+            if (metrics.ok() && metrics.value().step >= step) {
+                return true;
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+}
+
+void RunningProgram::send_signal(int number) const {
+    ::kill(pid_, number);
+}
+
+Outcome RunningProgram::finish() {
+    if (!ended_) {
+        ::waitpid(pid_, &wait_status_, 0);
+        ended_ = true;
+    }
+    return {exit_code_of(wait_status_), read_text(out_path_), read_text(log_path_)};
+}
+
+}  // namespace holdfast::cli

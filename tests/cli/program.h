@@ -1,0 +1,51 @@
+// The real program as a child process: run it, or start it, watch its log, send it a signal, see
+// how it ended.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace holdfast::cli {
+
+struct Outcome {
+    int exit_code = -1;  // 128 + number when a signal ended it
+    std::string out;     // stdout
+    std::string log;     // stderr
+};
+
+// Runs `holdfast words...` to its end.
+Outcome run_program(const std::vector<std::string>& words);
+
+class RunningProgram {
+public:
+    // Output goes to files in `directory`.
+    RunningProgram(const std::vector<std::string>& words, const std::string& directory);
+    ~RunningProgram();
+    RunningProgram(const RunningProgram&) = delete;
+    RunningProgram& operator=(const RunningProgram&) = delete;
+
+    // Waits until `metrics_path` has a line of `step` or a later one, or the program ended. False
+    // in the second case.
+    bool wait_for_step(const std::string& metrics_path, std::int64_t step);
+    void send_signal(int number) const;
+    // Waits for the end.
+    Outcome finish();
+
+private:
+    bool ended_now();
+
+    pid_t pid_ = -1;
+    int wait_status_ = 0;
+    bool ended_ = false;
+    std::string out_path_;
+    std::string log_path_;
+};
+
+std::string read_text(const std::string& path);
+void write_text(const std::string& path, const std::string& text);
+std::vector<std::string> lines_of(const std::string& text);
+
+}  // namespace holdfast::cli
