@@ -165,7 +165,7 @@ private:
         batch.first_global_sample = produced_cursor_.global_sample(windows_per_epoch);
         Cursor cursor = produced_cursor_;
         for (std::int64_t n = 0; n < options_.sequences && !stopping_; ++n) {
-            const Status read = reader_.read(samples_.locate(cursor));
+            Status read = reader_.read(samples_.locate(cursor));
             if (!read.ok()) {
                 return read;
             }

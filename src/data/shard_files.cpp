@@ -172,7 +172,7 @@ Status add_source(fs::FileSystem& file_system,
                      0};
     }
     for (const std::string& match : matches) {
-        const Status added = add_path(file_system, match, split, files);
+        Status added = add_path(file_system, match, split, files);
         if (!added.ok()) {
             return added;
         }

@@ -243,7 +243,7 @@ std::int64_t TokenSet::token_count() const {
 
 Status TokenSet::check_tokens(std::int64_t vocab_size) const {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
-        const Status checked = shards_[i].check_tokens(vocab_size, file_checksums_[i]);
+        Status checked = shards_[i].check_tokens(vocab_size, file_checksums_[i]);
         if (!checked.ok()) {
             return checked;
         }

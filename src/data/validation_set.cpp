@@ -57,7 +57,7 @@ Status ValidationSet::read_unit(std::int64_t e, EvaluationUnit& unit) const {
     unit.targets_ST.resize(tokens);
     WindowReader reader(*set_, options_.window_tokens, options_.vocab_size);
     for (std::int64_t s = 0; s < unit.sequences; ++s) {
-        const Status read = reader.read(windows_.locate(first + s));
+        Status read = reader.read(windows_.locate(first + s));
         if (!read.ok()) {
             return read;
         }

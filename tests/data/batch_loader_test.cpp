@@ -1,9 +1,11 @@
 #include "data/batch_loader.h"
 
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -302,6 +304,8 @@ TEST_F(BatchLoaderTest, GivesTheBatchesBeforeAnErrorThenStaysWithIt) {
     }
     for (const std::int64_t prefetch : {0, 1, 5}) {
         const auto loader = open(options(1, prefetch));
+        // Time for the thread to run into the error before the first batch is taken.
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
         take(*loader);
         take(*loader);
         for (int again = 0; again < 3; ++again) {

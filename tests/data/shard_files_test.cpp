@@ -113,6 +113,7 @@ TEST_F(ShardFilesTest, ExpandsGlobsInAnyPartInTheOrderOfPaths) {
     }
     EXPECT_THAT(find({"*/s?.bin"}, Split::kTrain), ElementsAre("a/s1.bin", "a/s2.bin", "b/s1.bin"));
     EXPECT_THAT(find({"[a]/s1*.bin"}, Split::kTrain), ElementsAre("a/s1.bin", "a/s10.bin"));
+    EXPECT_THAT(find({"a/*1.bin"}, Split::kTrain), ElementsAre("a/s1.bin"));
     EXPECT_THAT(find({"*/s2.bin"}, Split::kTrain), ElementsAre("a/s2.bin"));
 }
 
