@@ -8,11 +8,12 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/check.h"
 #include "base/philox.h"
-#include "kernels/kernels.h"
+#include "kernels/dropout_site.h"
 
 namespace holdfast::kernels {
 
@@ -50,6 +51,18 @@ inline std::uint32_t mask_threshold(double probability) {
 inline float mask_scale(double probability) {
     return static_cast<float>(1.0 / (1.0 - probability));
 }
+
+// A site made ready for loops.
+struct MaskSource {
+    explicit MaskSource(const DropoutSite& site)
+        : key(mask_key(site)),
+          threshold(mask_threshold(site.probability)),
+          scale(mask_scale(site.probability)) {}
+
+    std::uint64_t key;
+    std::uint32_t threshold;
+    float scale;
+};
 
 // The counter of the block `block` (0 to 15) of the column group `group`.
 inline base::PhiloxBlock mask_counter(const MaskRow& row, std::int64_t group, std::int64_t block) {
