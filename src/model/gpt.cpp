@@ -1,5 +1,7 @@
 #include "model/gpt.h"
 
+#include <algorithm>
+
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
@@ -173,11 +175,16 @@ at::Tensor Gpt::logits(const at::Tensor& tokens_ST) {
 
 GptBytes Gpt::bytes_needed(const GptOptions& options, const ArenaLayout& layout) {
     const WorkspaceBytes workspace = Workspace::bytes_needed(workspace_shape(options, at::kCPU));
+    std::int64_t largest_weight = 0;
+    for (const ArenaTensor& tensor : layout.tensors()) {
+        largest_weight = std::max(largest_weight, tensor.stored_element_count());
+    }
     return {.master = layout.element_count() * 4,
             .compute_copy = options.precision == Precision::kFp32 ? 0 : layout.element_count() * 2,
             .activations = workspace.activations,
             .head = workspace.head,
-            .attention = workspace.attention};
+            .attention = workspace.attention,
+            .products = options.precision == Precision::kFp32 ? 0 : largest_weight * 2};
 }
 
 }  // namespace holdfast::model
