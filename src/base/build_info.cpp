@@ -1,6 +1,6 @@
 #include "base/build_info.h"
 
-#include "build_commit.h"  // generated at each build (tools/cmake/build_commit.cmake)
+#include "base/build_commit.h"  // generated at each build (tools/cmake/build_commit.cmake)
 
 namespace holdfast::base {
 
