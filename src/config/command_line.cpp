@@ -185,7 +185,7 @@ private:
         return invalid(fmt::format("unknown option '--{}'{}", name, suggestion(name)));
     }
 
-    const CommandOption* find_command(const std::string& normal) const {
+    [[nodiscard]] const CommandOption* find_command(const std::string& normal) const {
         const auto found = std::find_if(
             command_options_.begin(), command_options_.end(), [&normal](const CommandOption& o) {
                 return normal_name(o.name) == normal;
@@ -193,8 +193,9 @@ private:
         return found == command_options_.end() ? nullptr : &*found;
     }
 
-    std::string suggestion(const std::string& name) const {
+    [[nodiscard]] std::string suggestion(const std::string& name) const {
         std::vector<std::string> names;
+        names.reserve(command_options_.size());
         for (const CommandOption& option : command_options_) {
             names.push_back(option.name);
         }

@@ -52,7 +52,7 @@ std::string value_name(const Option& option) {
 }
 
 std::string default_text(const Option& option) {
-    const std::string text = option_text(option, option.get(Settings{}));
+    std::string text = option_text(option, option.get(Settings{}));
     if (text.empty() || text == "[]") {
         return "empty";
     }

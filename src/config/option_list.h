@@ -23,10 +23,9 @@ public:
     // type of the option follows from the type of the member.
     template <typename Access>
     OptionList& add(
-        std::string key, Access access, ChangeRule change, std::string unit, std::string help) {
+        const char* key, Access access, ChangeRule change, const char* unit, const char* help) {
         using Member = std::remove_cvref_t<decltype(access(std::declval<Settings&>()))>;
-        Option& option =
-            begin(std::move(key), type_of<Member>(), change, std::move(unit), std::move(help));
+        Option& option = begin(key, type_of<Member>(), change, unit, help);
         if constexpr (std::is_same_v<Member, std::uint64_t>) {
             option.get = [access](const Settings& settings) -> OptionValue {
                 return static_cast<std::int64_t>(access(settings));
@@ -47,12 +46,12 @@ public:
 
     // A member that is an enumeration.
     template <typename Enum, typename Access>
-    OptionList& add_choice(std::string key,
+    OptionList& add_choice(const char* key,
                            ChoiceNames<Enum> names,
                            Access access,
                            ChangeRule change,
-                           std::string help) {
-        Option& option = begin(std::move(key), OptionType::kChoice, change, "", std::move(help));
+                           const char* help) {
+        Option& option = begin(key, OptionType::kChoice, change, "", help);
         for (const auto& [word, value] : names) {
             option.choices.push_back(word);
         }
@@ -130,13 +129,13 @@ private:
     }
 
     Option& begin(
-        std::string key, OptionType type, ChangeRule change, std::string unit, std::string help) {
+        const char* key, OptionType type, ChangeRule change, const char* unit, const char* help) {
         Option& option = options_.emplace_back();
-        option.key = std::move(key);
+        option.key = key;
         option.type = type;
         option.change = change;
-        option.unit = std::move(unit);
-        option.help = std::move(help);
+        option.unit = unit;
+        option.help = help;
         return option;
     }
 

@@ -56,6 +56,7 @@ base::Result<const Option*> OptionTable::find_by_name(std::string_view name) con
                            fmt::format("unknown option '{}'{}", name, suggestion(name))};
     }
     std::vector<std::string> keys;
+    keys.reserve(matches.size());
     for (const Option* match : matches) {
         keys.push_back(match->key);
     }
@@ -67,6 +68,7 @@ base::Result<const Option*> OptionTable::find_by_name(std::string_view name) con
 std::string OptionTable::suggestion(std::string_view name,
                                     const std::vector<std::string>& extra_names) const {
     std::vector<std::string> names;
+    names.reserve(extra_names.size() + 2 * options_.size());
     for (const std::string& extra : extra_names) {
         names.push_back(normal_name(extra));
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include <fmt/format.h>
+
 #include "config/option_table.h"
 
 namespace holdfast::config {
@@ -41,7 +43,7 @@ std::string resume_command(const ResumeRequest& request) {
     for (const auto& [name, value] : request.overrides) {
         if (!is_checkpoint_dir(name)) {
             // One word, so that a value that begins with a dash is still a value.
-            words.push_back("--" + name + '=' + value);
+            words.push_back(fmt::format("--{}={}", name, value));
         }
     }
     words.insert(words.end(), request.launch.begin(), request.launch.end());

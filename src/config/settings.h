@@ -17,7 +17,7 @@ struct Settings {
     data::DataConfig data;
     train::BatchConfig batch;
     train::TrainConfig train;
-    optim::AdamWConfig optimizer;
+    optim::AdamWConfig optimizer{};
     optim::ScheduleConfig schedule;
     checkpoint::CheckpointConfig checkpoint;
     telemetry::LogConfig log;
