@@ -143,7 +143,8 @@ std::vector<std::string> includes_without_an_arrow(const stdfs::path& root,
         const std::string name = room_of(root, source);
         const Room* room = find_room(rooms, name);
         for (const Include& include : includes_of(source)) {
-            if (!include.quoted) {
+            // A header that the build generates is named by the CMakeLists.txt of its room.
+            if (!include.quoted || names(cmake_text(source.parent_path()), include.target)) {
                 continue;
             }
             const std::string where = place(root, source, include.line);

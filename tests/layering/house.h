@@ -19,7 +19,7 @@ std::vector<std::string> folders_without_a_row(const std::filesystem::path& root
                                                const std::vector<Room>& rooms);
 
 // An include of src/ that is no arrow of the table, is not written "room/file.h", or names a file
-// that does not exist.
+// that does not exist. A header that the CMakeLists.txt of the room names is generated, and free.
 std::vector<std::string> includes_without_an_arrow(const std::filesystem::path& root,
                                                    const std::vector<Room>& rooms);
 

@@ -128,6 +128,14 @@ TEST_F(House, AnIncludeWithoutItsRoomIsFound) {
     EXPECT_EQ(problems(), "src/base/words.cpp:1: \"words.h\" is not written room/file.h\n");
 }
 
+TEST_F(House, AHeaderThatTheBuildGeneratesHasNoRoom) {
+    write("src/base/words.cpp", "#include \"generated.h\"\n");
+    write("src/base/CMakeLists.txt",
+          "holdfast_library(NAME base SOURCES words.cpp)\n"
+          "configure_file(generated.h.in ${CMAKE_BINARY_DIR}/generated.h)\n");
+    EXPECT_EQ(problems(), "");
+}
+
 TEST_F(House, AnIncludeOfNothingIsFound) {
     write("src/base/words.cpp", "#  include \"base/letters.h\"\n");
     EXPECT_EQ(problems(), "src/base/words.cpp:1: \"base/letters.h\" does not exist\n");
