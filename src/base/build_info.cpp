@@ -1,12 +1,13 @@
 #include "base/build_info.h"
 
-#include "base/build_commit.h"  // generated at each build (tools/cmake/build_commit.cmake)
-
 namespace holdfast::base {
 
+// Defined in a source file written at each build (tools/cmake/build_commit.cmake).
+std::string_view build_commit();
+
 const BuildInfo& build_info() {
-    static constexpr BuildInfo kInfo{HOLDFAST_VERSION,
-                                     HOLDFAST_COMMIT,
+    static const BuildInfo kInfo{HOLDFAST_VERSION,
+                                     build_commit(),
                                      HOLDFAST_FLAVOUR,
                                      HOLDFAST_COMPILER,
                                      HOLDFAST_BUILD_TYPE};
