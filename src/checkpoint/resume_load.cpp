@@ -56,6 +56,7 @@ Result<Found> first_loadable(fs::FileSystem& file_system,
         fallbacks.push_back(Fallback{
             .label = entry.label(),
             .why = error.what,
+            .lineage = entry.manifest.identity.lineage,
             .step = entry.manifest.identity.step,
             .moved_to = error.kind == ErrorKind::kCorrupt ? set_aside(entry) : std::string()});
     }
@@ -69,16 +70,31 @@ Result<Found> first_loadable(fs::FileSystem& file_system,
                  last->os_errno};
 }
 
+// The newest entry passed over that stands after the one loaded; null when there is none.
+const Fallback* newest_passed_over(const ResumedFrom& resumed) {
+    const Identity& loaded = resumed.entry.manifest.identity;
+    std::pair newest(loaded.lineage, loaded.step);
+    const Fallback* found = nullptr;
+    for (const Fallback& fallback : resumed.fallbacks) {
+        const std::pair order(fallback.lineage, fallback.step);
+        if (order > newest) {
+            newest = order;
+            found = &fallback;
+        }
+    }
+    return found;
+}
+
 void tell(const ResumedFrom& resumed) {
     for (const Fallback& fallback : resumed.fallbacks) {
-        base::log_warning("{} was passed over: {}{}",
+        base::log_warning("{} is not used: {}{}",
                           fallback.label,
                           fallback.why,
                           fallback.moved_to.empty() ? "" : "; moved to " + fallback.moved_to);
     }
-    if (!resumed.fallbacks.empty() && resumed.steps_lost > 0) {
+    if (const Fallback* from = newest_passed_over(resumed)) {
         base::log_warning("fell back from {} to {}: {} steps are lost and will be done again",
-                          resumed.fallbacks.front().label,
+                          from->label,
                           resumed.entry.label(),
                           resumed.steps_lost);
     }
@@ -86,13 +102,12 @@ void tell(const ResumedFrom& resumed) {
 
 ResumedFrom outcome_of(Found found) {
     ResumedFrom resumed;
-    std::int64_t newest = found.entry.manifest.identity.step;
-    for (const Fallback& fallback : found.fallbacks) {
-        newest = std::max(newest, fallback.step);
-    }
-    resumed.steps_lost = newest - found.entry.manifest.identity.step;
     resumed.entry = std::move(found.entry);
     resumed.fallbacks = std::move(found.fallbacks);
+    if (const Fallback* from = newest_passed_over(resumed)) {
+        resumed.steps_lost =
+            std::max<std::int64_t>(from->step - resumed.entry.manifest.identity.step, 0);
+    }
     return resumed;
 }
 

@@ -20,10 +20,11 @@ namespace holdfast::checkpoint {
 // it answered kCorrupt, kIo or kNotFound; any other error ends the search and is told as it is.
 using LoadFunction = std::function<base::Status(const Entry& entry, Reader& reader)>;
 
-// A candidate that was passed over.
+// An entry that was passed over.
 struct Fallback {
     std::string label;  // "rolling/step_00000500"
     std::string why;
+    std::int64_t lineage = 1;
     std::int64_t step = 0;  // -1 unknown
     std::string moved_to;   // quarantine path; empty when it was left where it is
 };
@@ -31,7 +32,7 @@ struct Fallback {
 struct ResumedFrom {
     Entry entry;
     std::vector<Fallback> fallbacks;
-    // Steps between the newest candidate and the one loaded.
+    // Steps between the newest entry passed over and the one loaded.
     std::int64_t steps_lost = 0;
     // False: rollback. Publish the loaded state anew (ancestry.h begin_lineage, lineage below)
     // before the first step.

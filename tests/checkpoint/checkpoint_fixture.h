@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include "checkpoint/reader.h"
 #include "checkpoint/resume_load.h"
 #include "checkpoint/run_directory.h"
+#include "fs/fault_file_system.h"
 #include "fs/real_file_system.h"
 #include "temporary_directory.h"
 
@@ -108,7 +110,20 @@ inline base::Result<PendingSave> sealed_save(base::Result<PendingSave> opened, M
 
 class RunFixture : public ::testing::Test {
 protected:
-    RunFixture() : dir_(temporary_ / "run") {}
+    // Sweeps make thousands of small stores: in memory where there is such a file system.
+    enum class Place { kDisk, kMemory };
+
+    explicit RunFixture(Place place = Place::kDisk)
+        : root_(place == Place::kMemory ? memory_directory() : std::string()),
+          dir_((root_.empty() ? temporary_.path() : root_) + "/run") {
+        faults_.let_syncs_reach_disk(false);
+    }
+    ~RunFixture() override {
+        if (!root_.empty()) {
+            std::error_code ignored;  // as TemporaryDirectory
+            std::filesystem::remove_all(root_, ignored);
+        }
+    }
 
     [[nodiscard]] OpenRunOptions options(const std::string& resume = "auto") const {
         OpenRunOptions options;
@@ -167,9 +182,16 @@ protected:
     }
     [[nodiscard]] std::string in_run(const std::string& name) const { return dir_ + '/' + name; }
 
+    static std::string memory_directory() {
+        std::string pattern = "/dev/shm/holdfast-test-XXXXXX";
+        return ::mkdtemp(pattern.data()) == nullptr ? std::string() : pattern;
+    }
+
     TemporaryDirectory temporary_;
+    std::string root_;  // of a run in memory; empty: temporary_
     std::string dir_;
-    fs::FileSystem* file_system_ = &fs::real_file_system();
+    fs::FaultFileSystem faults_{fs::real_file_system()};
+    fs::FileSystem* file_system_ = &faults_;
 };
 
 // Reads and rewrites a file past the seam, though it is read-only.
@@ -182,10 +204,17 @@ inline void overwrite(const std::string& path, const std::string& bytes) {
         path, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
+// In place: truncating and writing anew would wait for the disk.
+inline void poke(const std::string& path, std::size_t byte, char value) {
+    std::filesystem::permissions(
+        path, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(byte));
+    file.put(value);
+}
 inline void flip_bit(const std::string& path, std::size_t byte, unsigned bit = 0) {
-    std::string bytes = slurp(path);
-    bytes.at(byte) = static_cast<char>(static_cast<unsigned char>(bytes.at(byte)) ^ (1U << bit));
-    overwrite(path, bytes);
+    const auto old = static_cast<unsigned char>(slurp(path).at(byte));
+    poke(path, byte, static_cast<char>(old ^ (1U << bit)));
 }
 
 }  // namespace holdfast::checkpoint

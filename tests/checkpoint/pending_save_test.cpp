@@ -132,26 +132,22 @@ TEST_F(PendingSaveTest, ManyChunksStreamThroughBothBuffers) {
 }
 
 TEST_F(PendingSaveTest, FallsBackToThePageCacheWhereDirectIsRefused) {
-    fs::FaultFileSystem faulty(fs::real_file_system());
-    file_system_ = &faulty;
     const auto opened = open();
     // The first write of the model file, refused as a file system without O_DIRECT does.
-    faulty.arm({.operation = fs::Operation::kWrite, .path_part = "model", .os_errno = EINVAL});
+    faults_.arm({.operation = fs::Operation::kWrite, .path_part = "model", .os_errno = EINVAL});
     const auto published = save(opened.value().run, 3);
     ASSERT_TRUE(published.ok()) << published.error().what;
-    EXPECT_TRUE(faulty.fired());
-    EXPECT_TRUE(Reader::open(faulty, published.value().path).value().verify().ok());
+    EXPECT_TRUE(faults_.fired());
+    EXPECT_TRUE(Reader::open(faults_, published.value().path).value().verify().ok());
 }
 
 TEST_F(PendingSaveTest, NeverSyncsAFileTwice) {
-    fs::FaultFileSystem faulty(fs::real_file_system());
-    file_system_ = &faulty;
     const auto opened = open();
-    faulty.arm({.operation = fs::Operation::kSync, .path_part = "model", .os_errno = EIO});
-    faulty.reset_count();
+    faults_.arm({.operation = fs::Operation::kSync, .path_part = "model", .os_errno = EIO});
+    faults_.reset_count();
     EXPECT_FALSE(save(opened.value().run, 3).ok());
     int syncs = 0;
-    for (const auto& [operation, path] : faulty.history()) {
+    for (const auto& [operation, path] : faults_.history()) {
         syncs += operation == fs::Operation::kSync && path.ends_with("model.safetensors") ? 1 : 0;
     }
     EXPECT_EQ(syncs, 1);
@@ -181,17 +177,15 @@ TEST_F(PendingSaveTest, LinksShareOneCopyAndCopiesDoNot) {
 }
 
 TEST_F(PendingSaveTest, CopiesWhereLinksAreNotSupported) {
-    fs::FaultFileSystem faulty(fs::real_file_system());
-    file_system_ = &faulty;
     const auto opened = open();
     const auto published = save(opened.value().run, 250).value();
-    faulty.arm({.at_call = 2, .operation = fs::Operation::kHardLink, .os_errno = EPERM});
+    faults_.arm({.at_call = 2, .operation = fs::Operation::kHardLink, .os_errno = EPERM});
     const auto best = opened.value().run.link(published, Pool::kBest, shared_buffers());
     ASSERT_TRUE(best.ok()) << best.error().what;
-    EXPECT_TRUE(faulty.fired());
+    EXPECT_TRUE(faults_.fired());
     EXPECT_EQ(file_system_->status(best.value().path + "/model.safetensors").value().link_count,
               1U);
-    EXPECT_TRUE(Reader::open(faulty, best.value().path).value().verify().ok());
+    EXPECT_TRUE(Reader::open(faults_, best.value().path).value().verify().ok());
 }
 
 TEST_F(PendingSaveTest, CopyOfADamagedSourceIsRefused) {
@@ -206,10 +200,8 @@ TEST_F(PendingSaveTest, CopyOfADamagedSourceIsRefused) {
 // The order that the promises rest on: data and manifest are durable before the name exists, the
 // name before `latest` points at it.
 TEST_F(PendingSaveTest, P1_OrderOfOperationsIsWriteSyncReadPublishPoint) {
-    fs::FaultFileSystem faulty(fs::real_file_system());
-    file_system_ = &faulty;
     const auto opened = open();
-    faulty.reset_count();
+    faults_.reset_count();
     ASSERT_TRUE(save(opened.value().run, 5, Pool::kRolling, {Pool::kKeep}).ok());
     using fs::Operation;
     const std::vector<std::pair<Operation, std::string>> expected{
@@ -234,7 +226,7 @@ TEST_F(PendingSaveTest, P1_OrderOfOperationsIsWriteSyncReadPublishPoint) {
         {Operation::kRename, "latest.new"},
     };
     std::size_t found = 0;
-    for (const auto& [operation, path] : faulty.history()) {
+    for (const auto& [operation, path] : faults_.history()) {
         if (found < expected.size() && operation == expected[found].first &&
             path.find(expected[found].second) != std::string::npos) {
             ++found;

@@ -46,7 +46,7 @@ enum class Operation {
 };
 
 struct Fault {
-    std::uint64_t at_call = 1;           // counted from 1 among the calls that match
+    std::uint64_t at_call = 1;             // counted from 1 among the calls that match
     std::optional<Operation> operation{};  // only calls of this kind count; nothing: all
     std::string path_part{};               // only calls on a path containing this count
     int os_errno = EIO;
@@ -71,6 +71,10 @@ public:
         fault_.reset();
         crashed_ = false;
     }
+    // Sweeps over thousands of calls need no real fsync: with false, syncs are counted and may
+    // fail, but do not wait for the disk.
+    void let_syncs_reach_disk(bool reach) { syncs_reach_disk_ = reach; }
+
     // Calls seen since construction or reset_count().
     [[nodiscard]] std::uint64_t calls() const {
         const std::scoped_lock lock(mutex_);
@@ -132,7 +136,10 @@ public:
     }
     base::Status sync_directory(const std::string& path) override {
         const auto error = check(Operation::kSyncDirectory, path);
-        return error ? *error : inner_.sync_directory(path);
+        if (error) {
+            return *error;
+        }
+        return syncs_reach_disk_ ? inner_.sync_directory(path) : base::Status{};
     }
     base::Result<std::vector<std::string>> list(const std::string& path) override {
         if (auto error = check(Operation::kList, path)) {
@@ -196,6 +203,7 @@ private:
     std::uint64_t matching_ = 0;
     bool crashed_ = false;
     bool fired_ = false;
+    bool syncs_reach_disk_ = true;
     std::vector<std::pair<Operation, std::string>> history_;
 };
 
@@ -227,7 +235,10 @@ public:
     }
     base::Status sync() override {
         const auto error = owner_.check(Operation::kSync, path_);
-        return error ? *error : inner_->sync();
+        if (error) {
+            return *error;
+        }
+        return owner_.syncs_reach_disk_ ? inner_->sync() : base::Status{};
     }
     base::Status truncate(std::uint64_t bytes) override {
         const auto error = owner_.check(Operation::kTruncate, path_);
