@@ -5,7 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "kernels/kernels.h"
+#include "kernels/attention_mask.h"
+#include "kernels/dropout_site.h"
 
 namespace holdfast::kernels {
 
@@ -17,16 +18,7 @@ at::Tensor aten_activation_factors(const DropoutSite& site,
                                    std::int64_t columns,
                                    at::Device device);
 
-// The factors of attention weights of sequence `sequence` of the call (0 is first_sequence_index):
-// fp32 [heads, queries, keys], keys from 0.
-struct AttentionTile {
-    std::int64_t sequence = 0;
-    std::int64_t first_head = 0;
-    std::int64_t head_count = 0;
-    std::int64_t first_query = 0;
-    std::int64_t query_count = 0;
-    std::int64_t key_count = 0;
-};
+// The factors of attention weights: fp32 [heads, queries, keys], keys from 0.
 at::Tensor aten_attention_factors(const DropoutSite& site,
                                   const AttentionTile& tile,
                                   at::Device device);

@@ -1,177 +1,164 @@
 #include "kernels/caching_cpu_allocator.h"
 
-#include <algorithm>
-#include <array>
 #include <bit>
-#include <cstddef>
 #include <cstdlib>
-#include <cstring>
-#include <mutex>
 #include <new>
-#include <vector>
+#include <utility>
 
 #include <sys/mman.h>
 
-#include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
-#include <malloc.h>
 
 #include "base/check.h"
 
 namespace holdfast::kernels {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 64;
+constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
-constexpr std::uint64_t kHeaderMark = 0x686F6C6466617374;
+// Up to here classes are multiples of 64 bytes; from here on each power of two has 8.
+constexpr std::size_t kSmallBytes = 512;
+constexpr std::size_t kSteps = 8;
+constexpr std::size_t kBytesMax = std::size_t{1} << 46U;
+constexpr std::uint64_t kMark = 0x686F6C6466617374;
 
-struct BlockHeader {
-    std::uint64_t mark = 0;
-    std::uint64_t size_class = 0;
-};
-static_assert(sizeof(BlockHeader) <= kHeaderBytes);
-
-// Class 4 k + s holds (4 + s) * 2^(k + 4) bytes: 64, 80, 96, 112, 128, 160, ...
-std::size_t class_bytes(std::size_t size_class) {
-    return (4 + size_class % 4) << (size_class / 4 + 4);
-}
-
+// The smallest class that holds `bytes` (header included).
 std::size_t class_of(std::size_t bytes) {
-    if (bytes <= 64) {
-        return 0;
+    if (bytes <= kSmallBytes) {
+        return (bytes + kAlignment - 1) / kAlignment - 1;
     }
-    const auto exponent = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 3;
-    const std::size_t quarters = ((bytes - 1) >> exponent) + 1;  // 5 to 8
-    return 4 * (exponent - 4) + (quarters - 4);
+    // 2^power < bytes <= 2^(power + 1), cut into 8 steps.
+    const auto power = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 1;
+    const std::size_t step_bytes = (std::size_t{1} << power) / kSteps;
+    const std::size_t step = (bytes - (std::size_t{1} << power) + step_bytes - 1) / step_bytes;
+    return kSmallBytes / kAlignment + (power - 9) * kSteps + step - 1;
 }
 
-class CachingCpuAllocator final : public c10::Allocator {
-public:
-    c10::DataPtr allocate(std::size_t bytes) override {
-        void* data = bytes == 0 ? nullptr : take(bytes);
-        return {data, data, &free_block, c10::Device(c10::DeviceType::CPU)};
+std::size_t bytes_of(std::size_t size_class) {
+    constexpr std::size_t kSmallClasses = kSmallBytes / kAlignment;
+    if (size_class < kSmallClasses) {
+        return (size_class + 1) * kAlignment;
     }
-    [[nodiscard]] c10::DeleterFnPtr raw_deleter() const override { return &free_block; }
-    void copy_data(void* destination, const void* source, std::size_t count) const final {
-        default_copy_data(destination, source, count);
-    }
-
-    AllocatorStatistics statistics() {
-        const std::lock_guard lock(mutex_);
-        return statistics_;
-    }
-    void reset_peak() {
-        const std::lock_guard lock(mutex_);
-        statistics_.peak_in_use_bytes = statistics_.in_use_bytes;
-    }
-    void release_free() {
-        const std::lock_guard lock(mutex_);
-        for (std::size_t size_class = 0; size_class < free_.size(); ++size_class) {
-            for (std::byte* block : free_[size_class]) {
-                statistics_.held_bytes -= block_bytes(size_class);
-                std::free(block);  // NOLINT(cppcoreguidelines-no-malloc)
-            }
-            free_[size_class].clear();
-        }
-    }
-
-    static CachingCpuAllocator& instance() {
-        // Never destroyed: tensors in static storage may be freed after any destructor of ours.
-        static auto* const allocator = new CachingCpuAllocator;
-        return *allocator;
-    }
-
-private:
-    static std::int64_t block_bytes(std::size_t size_class) {
-        return static_cast<std::int64_t>(class_bytes(size_class) + kHeaderBytes);
-    }
-
-    void* take(std::size_t bytes) {
-        const std::size_t size_class = class_of(bytes);
-        {
-            const std::lock_guard lock(mutex_);
-            auto& list = free_[size_class];
-            if (!list.empty()) {
-                std::byte* block = list.back();
-                list.pop_back();
-                count_use(size_class);
-                return block + kHeaderBytes;
-            }
-        }
-        std::byte* block = from_system(size_class);
-        const std::lock_guard lock(mutex_);
-        statistics_.held_bytes += block_bytes(size_class);
-        ++statistics_.system_block_count;
-        // A free must never need memory.
-        free_[size_class].reserve(++made_[size_class]);
-        count_use(size_class);
-        return block + kHeaderBytes;
-    }
-
-    void count_use(std::size_t size_class) {
-        statistics_.in_use_bytes += block_bytes(size_class);
-        statistics_.peak_in_use_bytes =
-            std::max(statistics_.peak_in_use_bytes, statistics_.in_use_bytes);
-    }
-
-    static std::byte* from_system(std::size_t size_class) {
-        const std::size_t bytes = class_bytes(size_class) + kHeaderBytes;
-        const bool large = bytes >= kHugePageBytes;
-        void* memory = nullptr;
-        const int failure = posix_memalign(&memory, large ? kHugePageBytes : kHeaderBytes, bytes);
-        TORCH_CHECK_WITH(
-            OutOfMemoryError, failure == 0, "out of memory: ", bytes, " bytes of main memory");
-        if (large) {
-            // Advice only: without huge pages the block is as good, and slower to touch first.
-            static_cast<void>(madvise(memory, bytes, MADV_HUGEPAGE));
-        }
-        auto* header = new (memory) BlockHeader;
-        header->mark = kHeaderMark;
-        header->size_class = size_class;
-        return static_cast<std::byte*>(memory);
-    }
-
-    static void free_block(void* data) {
-        if (data == nullptr) {
-            return;
-        }
-        std::byte* block = static_cast<std::byte*>(data) - kHeaderBytes;
-        BlockHeader header;
-        std::memcpy(&header, block, sizeof(header));
-        HF_CHECK(header.mark == kHeaderMark, "a block was freed that this allocator did not make");
-        auto& self = instance();
-        const std::lock_guard lock(self.mutex_);
-        self.statistics_.in_use_bytes -= block_bytes(header.size_class);
-        self.free_[header.size_class].push_back(block);
-    }
-
-    std::mutex mutex_;
-    AllocatorStatistics statistics_;
-    std::array<std::vector<std::byte*>, 240> free_;
-    std::array<std::size_t, 240> made_{};
-};
+    const std::size_t power = (size_class - kSmallClasses) / kSteps + 9;
+    const std::size_t step = (size_class - kSmallClasses) % kSteps + 1;
+    return (std::size_t{1} << power) + step * ((std::size_t{1} << power) / kSteps);
+}
 
 }  // namespace
 
-void install_caching_cpu_allocator() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        c10::SetCPUAllocator(&CachingCpuAllocator::instance(), /*priority=*/1);
-        // What the matrix libraries take from malloc for themselves is kept by the same rule.
-        mallopt(M_MMAP_THRESHOLD, 32 << 20);
-        mallopt(M_TRIM_THRESHOLD, 2'000'000'000);
-    });
+// Stands before the data.
+struct alignas(kAlignment) CachingCpuAllocator::Block {
+    std::uint64_t mark = kMark;
+    std::size_t size_class = 0;
+    CachingCpuAllocator* owner = nullptr;
+    Block* next = nullptr;  // while it waits
+};
+
+CachingCpuAllocator::~CachingCpuAllocator() {
+    release_waiting();
 }
 
-AllocatorStatistics allocator_statistics() {
-    return CachingCpuAllocator::instance().statistics();
+c10::DataPtr CachingCpuAllocator::allocate(std::size_t bytes) {
+    const c10::Device cpu(c10::DeviceType::CPU);
+    if (bytes == 0) {
+        return {nullptr, nullptr, &release, cpu};
+    }
+    TORCH_CHECK_WITH(OutOfMemoryError, bytes < kBytesMax, "cannot allocate ", bytes, " bytes");
+    Block* block = take(class_of(bytes + sizeof(Block)));
+    void* data = block + 1;
+    return {data, data, &release, cpu};
 }
-void reset_allocator_peak() {
-    CachingCpuAllocator::instance().reset_peak();
+
+c10::DeleterFnPtr CachingCpuAllocator::raw_deleter() const {
+    return &release;
 }
-void release_free_blocks() {
-    CachingCpuAllocator::instance().release_free();
+
+void CachingCpuAllocator::copy_data(void* to, const void* from, std::size_t bytes) const {
+    default_copy_data(to, from, bytes);
+}
+
+void CachingCpuAllocator::release(void* data) {
+    if (data == nullptr) {
+        return;
+    }
+    Block* block = static_cast<Block*>(data) - 1;
+    HF_CHECK(block->mark == kMark, "a block that was not ours, or was written over");
+    block->owner->put_back(block);
+}
+
+CachingCpuAllocator::Block* CachingCpuAllocator::take(std::size_t size_class) {
+    const std::lock_guard lock(mutex_);
+    Block* block = waiting_[size_class];
+    if (block != nullptr) {
+        waiting_[size_class] = std::exchange(block->next, nullptr);
+    } else {
+        block = from_system(size_class);
+    }
+    statistics_.in_use_bytes += static_cast<std::int64_t>(bytes_of(size_class));
+    return block;
+}
+
+CachingCpuAllocator::Block* CachingCpuAllocator::from_system(std::size_t size_class) {
+    const std::size_t bytes = bytes_of(size_class);
+    const std::size_t alignment = bytes >= kHugePageBytes ? kHugePageBytes : kAlignment;
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, alignment, bytes) != 0) {
+        free_waiting();
+        TORCH_CHECK_WITH(OutOfMemoryError,
+                         ::posix_memalign(&memory, alignment, bytes) == 0,
+                         "the system has no ",
+                         bytes,
+                         " bytes of memory left; ",
+                         statistics_.in_use_bytes,
+                         " are in use by tensors");
+    }
+    if (alignment == kHugePageBytes) {
+        // A wish: without huge pages the memory works all the same.
+        static_cast<void>(::madvise(memory, bytes, MADV_HUGEPAGE));
+    }
+    auto* block = new (memory) Block;
+    block->size_class = size_class;
+    block->owner = this;
+    statistics_.held_bytes += static_cast<std::int64_t>(bytes);
+    ++statistics_.system_allocations;
+    return block;
+}
+
+void CachingCpuAllocator::put_back(Block* block) {
+    const std::lock_guard lock(mutex_);
+    block->next = std::exchange(waiting_[block->size_class], block);
+    statistics_.in_use_bytes -= static_cast<std::int64_t>(bytes_of(block->size_class));
+}
+
+void CachingCpuAllocator::free_waiting() {
+    for (Block*& first : waiting_) {
+        while (first != nullptr) {
+            Block* block = std::exchange(first, first->next);
+            statistics_.held_bytes -= static_cast<std::int64_t>(bytes_of(block->size_class));
+            std::free(block);
+        }
+    }
+}
+
+CpuMemoryStatistics CachingCpuAllocator::statistics() const {
+    const std::lock_guard lock(mutex_);
+    return statistics_;
+}
+
+void CachingCpuAllocator::release_waiting() {
+    const std::lock_guard lock(mutex_);
+    free_waiting();
+}
+
+CachingCpuAllocator& install_caching_cpu_allocator() {
+    // Never destroyed: tensors of static storage may outlive every other object.
+    static CachingCpuAllocator* const allocator = [] {
+        auto* made = new CachingCpuAllocator;
+        c10::SetCPUAllocator(made);
+        return made;
+    }();
+    return *allocator;
 }
 
 }  // namespace holdfast::kernels

@@ -14,7 +14,7 @@ template <typename T>
         count, [=](std::int64_t i, auto extent) __attribute__((always_inline)) {
             const Floats value = load(x + i, extent);
             const Floats two_u = value * (kTwoU + (kTwoU * kCube) * (value * value));
-            store(out + i, extent, value * vector_logistic(two_u));
+            store(out + i, extent, value * vector_logistic(two_u).value);
         });
 }
 
@@ -26,8 +26,9 @@ template <typename T>
             const Floats square = value * value;
             const Floats two_u = value * (kTwoU + (kTwoU * kCube) * square);
             const Floats slope = kTwoU + (3.0F * kTwoU * kCube) * square;
-            const Floats logistic = vector_logistic(two_u);
-            const Floats derivative = logistic + (value * slope) * (logistic * (1.0F - logistic));
+            const Logistic logistic = vector_logistic(two_u);
+            const Floats derivative =
+                logistic.value + (value * slope) * (logistic.value * logistic.rest);
             store(dout + i, extent, load(dout + i, extent) * derivative);
         });
 }

@@ -149,8 +149,9 @@ std::unique_ptr<Kernels> make_kernels(at::Device device);
 // libtorch alone.
 std::unique_ptr<Kernels> make_aten_kernels(at::Device device);
 
-// Compares native kernels with their libtorch twins on `device` in both dtypes. The error names the
-// kernel and the largest difference found. Takes well under a second.
+// Compares every kernel of `device` (make_kernels) with libtorch's on the CPU, in both dtypes.
+// kInvalid names the kernel and the largest difference found. Well under a second on a CPU; may
+// throw what the device throws.
 base::Status self_check(at::Device device);
 
 }  // namespace holdfast::kernels

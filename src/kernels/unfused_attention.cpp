@@ -14,7 +14,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "base/check.h"
-#include "kernels/aten_mask.h"
+#include "kernels/attention_mask.h"
 
 namespace holdfast::kernels {
 namespace {
@@ -78,7 +78,7 @@ at::Tensor factors_of(const DropoutSite& dropout,
     tile.first_query = first_query;
     tile.query_count = scores_HQK.size(1);
     tile.key_count = scores_HQK.size(2);
-    return aten_attention_factors(dropout, tile, scores_HQK.device());
+    return attention_factors(dropout, tile, scores_HQK.device());
 }
 
 void forward_of_sequence(const at::Tensor& qkv_TC3,

@@ -39,9 +39,16 @@ namespace holdfast::kernels {
     return x < low ? Floats{} : value;
 }
 
-// 1 / (1 + exp(-x)).
-[[gnu::always_inline]] inline Floats vector_logistic(Floats x) {
-    return 1.0F / (1.0F + vector_exp(-x));
+// 1 / (1 + exp(-x)) and 1 minus it, each to its own precision.
+struct Logistic {
+    Floats value;
+    Floats rest;
+};
+
+[[gnu::always_inline]] inline Logistic vector_logistic(Floats x) {
+    const Floats power = vector_exp(-x);
+    const Floats value = 1.0F / (1.0F + power);
+    return {value, power * value};
 }
 
 }  // namespace holdfast::kernels
