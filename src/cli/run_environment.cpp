@@ -55,7 +55,7 @@ at::Device choose_device(const std::string& asked) {
 }
 
 void set_up_torch(std::int64_t threads, bool deterministic) {
-    kernels::install_caching_cpu_allocator();
+    static_cast<void>(kernels::install_caching_cpu_allocator());
     at::set_num_threads(static_cast<int>(threads));
     at::set_num_interop_threads(1);
     at::Context& context = at::globalContext();

@@ -199,24 +199,24 @@ TEST(Gpt, LogitsEqualTheTwin) {
 }
 
 TEST(Gpt, NoNewMemoryAfterTheFirstStepAndEvaluation) {
-    kernels::install_caching_cpu_allocator();
+    const auto& allocator = kernels::install_caching_cpu_allocator();
     for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
         SmallModel model(small_config(), precision);
         const at::Tensor tokens = some_tokens(4, 24, 101, 1);
         const at::Tensor targets = some_tokens(4, 24, 101, 2);
         model.run(tokens, targets);
         model.gpt.evaluate(tokens, targets);
-        const auto before = kernels::allocator_statistics();
+        const auto before = allocator.statistics();
         for (int i = 0; i < 5; ++i) {
             model.run(tokens, targets);
             model.gpt.evaluate(tokens, targets);
         }
-        EXPECT_EQ(kernels::allocator_statistics().system_block_count, before.system_block_count);
+        EXPECT_EQ(allocator.statistics().system_allocations, before.system_allocations);
     }
 }
 
 TEST(Gpt, PlansTheBytesItTakes) {
-    kernels::install_caching_cpu_allocator();
+    const auto& allocator = kernels::install_caching_cpu_allocator();
     for (const Recompute recompute : {Recompute::kNone, Recompute::kNorm, Recompute::kBlock}) {
         GptConfig config = small_config();
         config.n_embd = 192;
@@ -225,13 +225,13 @@ TEST(Gpt, PlansTheBytesItTakes) {
         const ArenaLayout layout(config, 1);
         const GptOptions options{config, Precision::kBf16, 4};
         const auto kernels = kernels::make_kernels(at::kCPU);
-        const std::int64_t before = kernels::allocator_statistics().in_use_bytes;
+        const std::int64_t before = allocator.statistics().in_use_bytes;
         Gpt gpt(options, layout, *kernels);
         at::Tensor gradient = at::zeros({layout.element_count()}, at::kFloat);
         at::Tensor loss = at::zeros({}, at::kDouble);
         gpt.forward_backward(
             some_tokens(4, 128, 101, 1), some_tokens(4, 128, 101, 2), {}, 1.0, gradient, loss);
-        const auto taken = static_cast<double>(kernels::allocator_statistics().in_use_bytes -
+        const auto taken = static_cast<double>(allocator.statistics().in_use_bytes -
                                                before - gradient.numel() * 4);
         const auto planned = static_cast<double>(Gpt::bytes_needed(options, layout).total());
         EXPECT_NEAR(taken / planned, 1.0, 0.1) << static_cast<int>(recompute);
