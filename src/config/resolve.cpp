@@ -142,6 +142,9 @@ void find_other_problems(const Settings& settings, Problems& problems) {
         add_problem(problems,
                     fmt::format("name: expected a word that can name a folder, found '{}'", name));
     }
+    if (settings.run.precision == model::Precision::kFp8) {
+        add_problem(problems, "precision: fp8 cannot be trained in yet; give bf16 or fp32");
+    }
     if (settings.log.sample_interval > 0 && settings.log.sample_prompts.empty()) {
         add_problem(problems,
                     "log.sample_interval: is set but log.sample_prompts is empty; give a prompt, "

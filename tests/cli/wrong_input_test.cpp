@@ -77,6 +77,10 @@ TEST_F(WrongInput, P7_HeadsThatDoNotDivideTheChannels) {
     expect_refused({"--n-head", "3"}, 2, {"n_head", "n_embd"});
 }
 
+TEST_F(WrongInput, P7_PrecisionThatCannotBeTrainedIn) {
+    expect_refused({"--precision", "fp8"}, 2, {"fp8", "bf16"});
+}
+
 TEST_F(WrongInput, P7_BatchThatDoesNotDivide) {
     expect_refused({"--batch-tokens", "1000"}, 2, {"batch_tokens", "1000", "1024"});
 }
