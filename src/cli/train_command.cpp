@@ -424,6 +424,8 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
     if (!opened.fresh) {
         const config::Settings stored =
             value_or_fail(config::settings_from_json(opened.run.identity().config, "run.json"));
+        // Where a run lies is not a setting of it: directories may be moved.
+        resolved.settings.checkpoint.dir = stored.checkpoint.dir;
         config::ResumeSettings for_resume = value_or_fail(
             config::settings_for_resume(stored, resolved.settings, request.allowed_changes));
         for (const config::SettingsChange& change : for_resume.changes) {
