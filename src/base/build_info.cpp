@@ -6,11 +6,8 @@ namespace holdfast::base {
 std::string_view build_commit();
 
 const BuildInfo& build_info() {
-    static const BuildInfo kInfo{HOLDFAST_VERSION,
-                                     build_commit(),
-                                     HOLDFAST_FLAVOUR,
-                                     HOLDFAST_COMPILER,
-                                     HOLDFAST_BUILD_TYPE};
+    static const BuildInfo kInfo{
+        HOLDFAST_VERSION, build_commit(), HOLDFAST_FLAVOUR, HOLDFAST_COMPILER, HOLDFAST_BUILD_TYPE};
     return kInfo;
 }
 

@@ -1,6 +1,4 @@
 // holdfast prepare INPUT... --out DIR: text to token shards.
-#include "data/prepare.h"
-
 #include <array>
 #include <optional>
 
@@ -14,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/option_numbers.h"
 #include "config/command_line.h"
+#include "data/prepare.h"
 #include "fs/real_file_system.h"
 #include "telemetry/progress_meter.h"
 

@@ -7,7 +7,8 @@
 //
 // Paths are plain strings, '/' separated, as given by the user; nothing here resolves or changes
 // them. Every call may block on the disk. Any thread may call a FileSystem; a File belongs to one
-// thread at a time, but for read_at, which several may call at once. Errors carry the verb, the path and the errno (base/error.h).
+// thread at a time, but for read_at, which several may call at once. Errors carry the verb, the
+// path and the errno (base/error.h).
 #pragma once
 
 #include <cstddef>

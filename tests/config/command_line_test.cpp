@@ -135,8 +135,8 @@ TEST(ResumeCommand, GoesOnWithTheOriginalSettings) {
                               .run_directory = "checkpoints/shakespeare-cpu"}),
               "build/holdfast train --config configs/shakespeare-cpu.json --train.max_steps=500 "
               "--nproc-per-node 8 --checkpoint-dir checkpoints/shakespeare-cpu --resume auto");
-    EXPECT_EQ(resume_command({.working_directory = "/home/a b", .run_directory = "runs/x"}),
-              "cd '/home/a b' && holdfast train --checkpoint-dir runs/x --resume auto");
+    EXPECT_EQ(resume_command({.working_directory = "/srv/a b", .run_directory = "runs/x"}),
+              "cd '/srv/a b' && holdfast train --checkpoint-dir runs/x --resume auto");
 }
 
 TEST(ResumeCommand, AShellReadsEveryWordBack) {

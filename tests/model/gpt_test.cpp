@@ -231,8 +231,8 @@ TEST(Gpt, PlansTheBytesItTakes) {
         at::Tensor loss = at::zeros({}, at::kDouble);
         gpt.forward_backward(
             some_tokens(4, 128, 101, 1), some_tokens(4, 128, 101, 2), {}, 1.0, gradient, loss);
-        const auto taken = static_cast<double>(allocator.statistics().in_use_bytes -
-                                               before - gradient.numel() * 4);
+        const auto taken = static_cast<double>(allocator.statistics().in_use_bytes - before -
+                                               gradient.numel() * 4);
         const auto planned = static_cast<double>(Gpt::bytes_needed(options, layout).total());
         EXPECT_NEAR(taken / planned, 1.0, 0.1) << static_cast<int>(recompute);
     }
