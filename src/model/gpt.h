@@ -37,8 +37,8 @@ struct GptOptions {
     std::int64_t micro_batch_max = 1;  // sequences
 };
 
-// Host or device memory of one Gpt by parts; the formula is written down in docs/architecture.md
-// and tested.
+// Host or device memory of one Gpt by parts; the formula stands in workspace.h, and a test holds
+// it.
 struct GptBytes {
     std::int64_t master = 0;
     std::int64_t compute_copy = 0;
