@@ -65,6 +65,12 @@ const Entry* current_best(const Catalog& catalog) {
     return best;
 }
 
+// What `--resume latest` would take first; null when nothing is usable.
+const Entry* latest_of(const Catalog& catalog) {
+    const std::vector<const Entry*> candidates = checkpoint::resume_candidates(catalog);
+    return candidates.empty() ? nullptr : candidates.front();
+}
+
 std::string state_word(const Entry& entry) {
     switch (entry.state) {
         case EntryState::kPublished:
@@ -110,9 +116,8 @@ void print_table(const std::string& directory, const Catalog& catalog, const Tot
                "shared",
                "saved (UTC)",
                "age");
-    const Entry* head = checkpoint::find_head(catalog);
-    if (head != nullptr) {
-        fmt::print("{}", row(*head, catalog, "latest = " + head->label(), now));
+    if (const Entry* latest = latest_of(catalog)) {
+        fmt::print("{}", row(*latest, catalog, "latest = " + latest->label(), now));
     }
     if (const Entry* best = current_best(catalog)) {
         fmt::print("{}", row(*best, catalog, "best = " + best->label(), now));
@@ -140,9 +145,9 @@ void print_table(const std::string& directory, const Catalog& catalog, const Tot
 void print_json(const std::string& directory, const Catalog& catalog, const Totals& totals) {
     nlohmann::ordered_json report;
     report["directory"] = directory;
-    const Entry* head = checkpoint::find_head(catalog);
+    const Entry* latest = latest_of(catalog);
     report["latest"] =
-        head == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(head->label());
+        latest == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(latest->label());
     const Entry* best = current_best(catalog);
     report["best"] =
         best == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(best->label());
