@@ -108,12 +108,14 @@ base::ExitCode guarded_dispatch(const std::vector<std::string>& words) {
         print_error(failure.what());
         return failure.exit_code();
     } catch (const std::bad_alloc&) {
-        print_error("out of memory; `holdfast plan` tells what a config needs");
+        print_error(
+            "out of memory; a smaller batch.micro_batch or more model.recompute needs less "
+            "(docs/performance.md has the formula)");
         return base::ExitCode::kOutOfMemory;
     } catch (const c10::OutOfMemoryError& error) {
         print_error(
             fmt::format("out of device memory: {}; try a smaller micro_batch or more recompute "
-                        "(`holdfast plan` tells what a config needs)",
+                        "(docs/performance.md has the formula)",
                         first_line(error.what_without_backtrace())));
         return base::ExitCode::kOutOfMemory;
     } catch (const c10::Error& error) {

@@ -98,7 +98,8 @@ std::vector<std::string> environment_differences(std::string_view stored_json,
         const nlohmann::json was = stored.value(key, nlohmann::json());
         const nlohmann::json is = current.value(key, nlohmann::json());
         if (was != is) {
-            differences.push_back(fmt::format("{} was {}, is {}", key, was.dump(), is.dump()));
+            differences.push_back(
+                fmt::format("{} changed from {} to {}", key, was.dump(), is.dump()));
         }
     }
     return differences;

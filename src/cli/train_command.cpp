@@ -155,9 +155,8 @@ void tell_differences(const checkpoint::Manifest& manifest, const std::string& e
     for (const std::string& difference :
          environment_differences(manifest.environment, environment)) {
         base::log_warning(
-            "{} when the checkpoint was written: from here on the bits may differ from those of a "
-            "run "
-            "that was never stopped (promise P2)",
+            "since the checkpoint was written {}: from here on the bits may differ from those of a "
+            "run that was never stopped (promise P2)",
             difference);
     }
 }
@@ -346,7 +345,9 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
     const checkpoint::RunPaths paths = opened.run.paths();
     if (is_finished(file_system, paths.in_run(checkpoint::kLogName), point, total)) {
         base::log_info(
-            "the run is finished: step {} of {}; raise --max-steps to go on", total, total);
+            "the run is finished: it is at step {} and ends at {}; raise --max-steps to go on",
+            point.start.position.step,
+            total);
         return ExitCode::kDone;
     }
     bring_log_back(file_system, paths, point);
