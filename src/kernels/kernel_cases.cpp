@@ -11,9 +11,7 @@
 namespace holdfast::kernels {
 namespace {
 
-constexpr std::int64_t kSequences = 3;
 constexpr std::int64_t kTokens = 37;
-constexpr std::int64_t kRows = kSequences * kTokens;
 constexpr std::int64_t kHeads = 3;
 constexpr std::int64_t kChannels = 72;
 constexpr std::int64_t kVocab = 133;
@@ -22,10 +20,14 @@ constexpr std::int64_t kPaddedVocab = 192;
 // The inputs of one case, in the order in which they are asked for.
 class Inputs {
 public:
-    Inputs(at::ScalarType dtype, at::Device device)
-        : dtype_(dtype),
+    Inputs(at::ScalarType dtype, at::Device device, std::int64_t sequences)
+        : sequences_(sequences),
+          dtype_(dtype),
           device_(device),
           generator_(at::make_generator<at::CPUGeneratorImpl>(20)) {}
+
+    [[nodiscard]] std::int64_t sequences() const { return sequences_; }
+    [[nodiscard]] std::int64_t rows() const { return sequences_ * kTokens; }
 
     at::Tensor normal(std::vector<std::int64_t> shape) {
         return normal_fp32(std::move(shape)).to(dtype_);
@@ -45,6 +47,7 @@ public:
     }
 
 private:
+    std::int64_t sequences_;
     at::ScalarType dtype_;
     at::Device device_;
     at::Generator generator_;
@@ -64,12 +67,12 @@ DropoutSite site_of(double probability) {
 
 std::vector<at::Tensor> linear(Kernels& kernels, Inputs inputs, bool with_bias) {
     const std::int64_t outputs = 95;
-    const at::Tensor x = inputs.normal({kRows, kChannels});
+    const at::Tensor x = inputs.normal({inputs.rows(), kChannels});
     const at::Tensor weight = inputs.normal({outputs, kChannels});
     const at::Tensor bias = with_bias ? inputs.normal({outputs}) : at::Tensor();
-    const at::Tensor dout = inputs.normal({kRows, outputs});
-    at::Tensor out = inputs.empty({kRows, outputs});
-    at::Tensor dx = inputs.empty({kRows, kChannels});
+    const at::Tensor dout = inputs.normal({inputs.rows(), outputs});
+    at::Tensor out = inputs.empty({inputs.rows(), outputs});
+    at::Tensor dx = inputs.empty({inputs.rows(), kChannels});
     at::Tensor dweight = inputs.normal_fp32({outputs, kChannels});
     at::Tensor dbias = with_bias ? inputs.normal_fp32({outputs}) : at::Tensor();
     kernels.linear_forward(x, weight, bias, out);
@@ -83,14 +86,14 @@ std::vector<at::Tensor> linear(Kernels& kernels, Inputs inputs, bool with_bias) 
 }
 
 std::vector<at::Tensor> layer_norm(Kernels& kernels, Inputs inputs, bool with_beta) {
-    const at::Tensor x = inputs.normal({kRows, kChannels});
+    const at::Tensor x = inputs.normal({inputs.rows(), kChannels});
     const at::Tensor gamma = inputs.normal({kChannels});
     const at::Tensor beta = with_beta ? inputs.normal({kChannels}) : at::Tensor();
-    const at::Tensor dout = inputs.normal({kRows, kChannels});
-    at::Tensor out = inputs.empty({kRows, kChannels});
-    at::Tensor mean = inputs.zeros({kRows}, at::kFloat);
-    at::Tensor rstd = inputs.zeros({kRows}, at::kFloat);
-    at::Tensor dresidual = inputs.normal({kRows, kChannels});
+    const at::Tensor dout = inputs.normal({inputs.rows(), kChannels});
+    at::Tensor out = inputs.empty({inputs.rows(), kChannels});
+    at::Tensor mean = inputs.zeros({inputs.rows()}, at::kFloat);
+    at::Tensor rstd = inputs.zeros({inputs.rows()}, at::kFloat);
+    at::Tensor dresidual = inputs.normal({inputs.rows(), kChannels});
     at::Tensor dgamma = inputs.normal_fp32({kChannels});
     at::Tensor dbeta = with_beta ? inputs.normal_fp32({kChannels}) : at::Tensor();
     kernels.layer_norm_forward(x, gamma, beta, out, mean, rstd);
@@ -103,18 +106,18 @@ std::vector<at::Tensor> layer_norm(Kernels& kernels, Inputs inputs, bool with_be
 }
 
 std::vector<at::Tensor> gelu(Kernels& kernels, Inputs inputs) {
-    const at::Tensor x = inputs.normal({kRows, kChannels});
-    at::Tensor out = inputs.empty({kRows, kChannels});
-    at::Tensor dout = inputs.normal({kRows, kChannels});
+    const at::Tensor x = inputs.normal({inputs.rows(), kChannels});
+    at::Tensor out = inputs.empty({inputs.rows(), kChannels});
+    at::Tensor dout = inputs.normal({inputs.rows(), kChannels});
     kernels.gelu_forward(x, out);
     kernels.gelu_backward(x, dout);
     return {out, dout};
 }
 
 std::vector<at::Tensor> attention(Kernels& kernels, Inputs inputs, double probability) {
-    const at::Tensor qkv = inputs.normal({kSequences, kTokens, 3 * kChannels});
-    const at::Tensor dout = inputs.normal({kSequences, kTokens, kChannels});
-    at::Tensor dqkv = inputs.empty({kSequences, kTokens, 3 * kChannels});
+    const at::Tensor qkv = inputs.normal({inputs.sequences(), kTokens, 3 * kChannels});
+    const at::Tensor dout = inputs.normal({inputs.sequences(), kTokens, kChannels});
+    at::Tensor dqkv = inputs.empty({inputs.sequences(), kTokens, 3 * kChannels});
     AttentionMemory memory;
     const DropoutSite site = site_of(probability);
     kernels.attention_forward(qkv, kHeads, site, memory);
@@ -123,21 +126,21 @@ std::vector<at::Tensor> attention(Kernels& kernels, Inputs inputs, double probab
 }
 
 std::vector<at::Tensor> dropout(Kernels& kernels, Inputs inputs, double probability) {
-    const at::Tensor residual = inputs.normal({kRows, kChannels});
-    const at::Tensor branch = inputs.normal({kRows, kChannels});
-    at::Tensor out = inputs.empty({kRows, kChannels});
-    at::Tensor dbranch = inputs.empty({kRows, kChannels});
+    const at::Tensor residual = inputs.normal({inputs.rows(), kChannels});
+    const at::Tensor branch = inputs.normal({inputs.rows(), kChannels});
+    at::Tensor out = inputs.empty({inputs.rows(), kChannels});
+    at::Tensor dbranch = inputs.empty({inputs.rows(), kChannels});
     kernels.dropout_add(residual, branch, site_of(probability), out);
     kernels.dropout_backward(branch, site_of(probability), dbranch);
     return {out, dbranch};
 }
 
 std::vector<at::Tensor> embedding(Kernels& kernels, Inputs inputs, double probability) {
-    const at::Tensor tokens = inputs.integers(0, kVocab, {kSequences, kTokens});
+    const at::Tensor tokens = inputs.integers(0, kVocab, {inputs.sequences(), kTokens});
     const at::Tensor wte = inputs.normal({kPaddedVocab, kChannels});
     const at::Tensor wpe = inputs.normal({kTokens + 5, kChannels});
-    const at::Tensor dout = inputs.normal({kRows, kChannels});
-    at::Tensor out = inputs.empty({kRows, kChannels});
+    const at::Tensor dout = inputs.normal({inputs.rows(), kChannels});
+    at::Tensor out = inputs.empty({inputs.rows(), kChannels});
     at::Tensor dwte = inputs.normal_fp32({kPaddedVocab, kChannels});
     at::Tensor dwpe = inputs.normal_fp32({kTokens + 5, kChannels});
     kernels.embedding_forward(tokens, wte, wpe, site_of(probability), out);
@@ -146,8 +149,8 @@ std::vector<at::Tensor> embedding(Kernels& kernels, Inputs inputs, double probab
 }
 
 std::vector<at::Tensor> cross_entropy(Kernels& kernels, Inputs inputs) {
-    at::Tensor logits = inputs.normal({kRows, kPaddedVocab}).mul_(3.0);
-    const at::Tensor targets = inputs.integers(-1, kVocab, {kRows});
+    at::Tensor logits = inputs.normal({inputs.rows(), kPaddedVocab}).mul_(3.0);
+    const at::Tensor targets = inputs.integers(-1, kVocab, {inputs.rows()});
     at::Tensor loss = inputs.zeros({}, at::kDouble);
     kernels.cross_entropy_loss(logits, targets, kVocab, loss);
     kernels.cross_entropy_in_place(logits, targets, kVocab, 0.25, loss);
@@ -155,20 +158,20 @@ std::vector<at::Tensor> cross_entropy(Kernels& kernels, Inputs inputs) {
 }
 
 std::vector<at::Tensor> cast(Kernels& kernels, Inputs inputs) {
-    const at::Tensor from = inputs.normal_fp32({kRows, kChannels + 1});
-    at::Tensor to = inputs.zeros({kRows, kChannels + 1}, at::kBFloat16);
+    const at::Tensor from = inputs.normal_fp32({inputs.rows(), kChannels + 1});
+    at::Tensor to = inputs.zeros({inputs.rows(), kChannels + 1}, at::kBFloat16);
     kernels.cast_to_bf16(from, to);
     return {to};
 }
 
 }  // namespace
 
-std::vector<KernelCase> kernel_cases(at::ScalarType dtype) {
+std::vector<KernelCase> kernel_cases(at::ScalarType dtype, std::int64_t sequences) {
     std::vector<KernelCase> cases;
     const auto add = [&](std::string name, auto body) {
-        cases.push_back({std::move(name), [dtype, body](Kernels& kernels) {
+        cases.push_back({std::move(name), [dtype, sequences, body](Kernels& kernels) {
                              std::vector<at::Tensor> outputs =
-                                 body(kernels, Inputs(dtype, kernels.device()));
+                                 body(kernels, Inputs(dtype, kernels.device(), sequences));
                              for (at::Tensor& output : outputs) {
                                  output = output.to(at::kCPU);
                              }

@@ -1,6 +1,7 @@
 // Every kernel once, on small inputs with ragged sizes: what self_check and the tests run.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,7 +19,9 @@ struct KernelCase {
     std::function<std::vector<at::Tensor>(Kernels&)> run;
 };
 
-// `dtype` is fp32 or bf16.
-std::vector<KernelCase> kernel_cases(at::ScalarType dtype);
+inline constexpr std::int64_t kCaseSequences = 3;
+
+// `dtype` is fp32 or bf16. With 16 sequences or more every loop has work for several threads.
+std::vector<KernelCase> kernel_cases(at::ScalarType dtype, std::int64_t sequences = kCaseSequences);
 
 }  // namespace holdfast::kernels
