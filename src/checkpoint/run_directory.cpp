@@ -197,6 +197,20 @@ void tidy_at_start(const RunDirectory& run, TransferBuffers& buffers) {
 
 }  // namespace
 
+Status RunDirectory::record_change(const std::string& config, const std::string& data_fingerprint) {
+    if (Status held = lock_.still_held(); !held.ok()) {
+        return held;
+    }
+    RunIdentity identity = identity_;
+    identity.config = config;
+    identity.data_fingerprint = data_fingerprint;
+    Status written = write_identity(*file_system_, paths_, identity);
+    if (written.ok()) {
+        identity_ = std::move(identity);
+    }
+    return written;
+}
+
 Result<OpenedRun> open_run(fs::FileSystem& file_system,
                            const OpenRunOptions& options,
                            TransferBuffers& buffers) {

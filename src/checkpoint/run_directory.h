@@ -37,6 +37,10 @@ public:
     [[nodiscard]] fs::FileSystem& file_system() const { return *file_system_; }
     [[nodiscard]] Catalog scan() const;
 
+    // The run has other settings or other data from now on (a change the user allowed): run.json
+    // is replaced durably. Checks the lock.
+    base::Status record_change(const std::string& config, const std::string& data_fingerprint);
+
     // A save in its fixed order. begin_save() -> PendingSave::add, seal -> publish().
     base::Result<PendingSave> begin_save(const std::string& save_id,
                                          std::uint64_t bytes_expected,

@@ -15,7 +15,7 @@ namespace holdfast::checkpoint {
 struct RunIdentity {
     std::string run_id;  // 16 hex digits, made at creation
     std::int64_t created_utc_seconds = 0;
-    std::string config = "{}";  // resolved at creation, JSON object text
+    std::string config = "{}";  // resolved at creation and with changes allowed since; JSON text
     std::string data_fingerprint;
     std::int64_t lanes = 1;
     bool operator==(const RunIdentity&) const = default;

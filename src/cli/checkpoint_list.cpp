@@ -14,6 +14,7 @@
 #include "checkpoint/catalog.h"
 #include "cli/command.h"
 #include "fs/real_file_system.h"
+#include "telemetry/metrics_log.h"
 
 namespace holdfast::cli {
 
@@ -26,6 +27,12 @@ using checkpoint::EntryState;
 struct Totals {
     std::uint64_t bytes = 0;  // files of several names counted once
     std::uint64_t available_bytes = 0;
+};
+
+struct Listing {
+    std::string directory;
+    Catalog catalog;
+    Totals totals;
 };
 
 Totals totals_of(fs::FileSystem& file_system,
@@ -43,10 +50,18 @@ Totals totals_of(fs::FileSystem& file_system,
     return totals;
 }
 
-// The loss that made an entry best stands in the first manifest after its evaluation; the log has
-// them all, but a list must not depend on it: newer manifests name the best so far.
-std::optional<double> val_loss_of(const Entry& entry, const Catalog& catalog) {
-    for (const Entry& other : catalog.entries) {
+// A checkpoint is saved before its evaluation, so its loss stands elsewhere: in the log, where the
+// manifest says that the line of its step begins (unless a rollback has cut it away since), and, if
+// it was the best so far, in the manifests after it.
+std::optional<double> val_loss_of(const Entry& entry, const Listing& listing) {
+    const auto line = telemetry::read_line_at(
+        fs::real_file_system(), listing.directory + "/metrics.jsonl", entry.manifest.log.bytes);
+    const auto saved_line = telemetry::parse_step_metrics(entry.manifest.metrics_line);
+    if (line && saved_line.ok() &&
+        telemetry::to_manifest_json(*line) == telemetry::to_manifest_json(saved_line.value())) {
+        return line->val_loss();
+    }
+    for (const Entry& other : listing.catalog.entries) {
         if (other.usable() && other.manifest.best &&
             other.manifest.best->step == entry.manifest.identity.step) {
             return other.manifest.best->val_loss;
@@ -86,13 +101,13 @@ std::string state_word(const Entry& entry) {
 }
 
 std::string row(const Entry& entry,
-                const Catalog& catalog,
+                const Listing& listing,
                 const std::string& label,
                 std::int64_t now) {
     if (!entry.usable()) {
         return fmt::format("  {:<38} {}\n", label, state_word(entry));
     }
-    const std::optional<double> val_loss = val_loss_of(entry, catalog);
+    const std::optional<double> val_loss = val_loss_of(entry, listing);
     const auto age =
         static_cast<double>(std::max<std::int64_t>(0, now - entry.manifest.created_utc_seconds));
     return fmt::format("  {:<38} {:>9} {:>9} {:>9} {:>9}  {}  {} ago\n",
@@ -105,10 +120,11 @@ std::string row(const Entry& entry,
                        base::duration_in_words(age));
 }
 
-void print_table(const std::string& directory, const Catalog& catalog, const Totals& totals) {
+void print_table(const Listing& listing) {
+    const Catalog& catalog = listing.catalog;
     const std::int64_t now = base::utc_seconds_now();
     fmt::print("{}\n  {:<38} {:>9} {:>9} {:>9} {:>9}  {:<20}  {}\n",
-               directory,
+               listing.directory,
                "",
                "step",
                "val loss",
@@ -117,10 +133,10 @@ void print_table(const std::string& directory, const Catalog& catalog, const Tot
                "saved (UTC)",
                "age");
     if (const Entry* latest = latest_of(catalog)) {
-        fmt::print("{}", row(*latest, catalog, "latest = " + latest->label(), now));
+        fmt::print("{}", row(*latest, listing, "latest = " + latest->label(), now));
     }
     if (const Entry* best = current_best(catalog)) {
-        fmt::print("{}", row(*best, catalog, "best = " + best->label(), now));
+        fmt::print("{}", row(*best, listing, "best = " + best->label(), now));
     }
     for (const checkpoint::Pool pool : checkpoint::kAllPools) {
         bool first = true;
@@ -131,20 +147,21 @@ void print_table(const std::string& directory, const Catalog& catalog, const Tot
             if (std::exchange(first, false)) {
                 fmt::print("{}\n", checkpoint::to_string(pool));
             }
-            fmt::print("{}", row(entry, catalog, entry.name, now));
+            fmt::print("{}", row(entry, listing, entry.name, now));
         }
     }
     fmt::print("total {} on disk, {} free\n",
-               base::bytes_in_words(totals.bytes),
-               base::bytes_in_words(totals.available_bytes));
+               base::bytes_in_words(listing.totals.bytes),
+               base::bytes_in_words(listing.totals.available_bytes));
     for (const std::string& unreadable : catalog.unreadable) {
         fmt::print("{}\n", unreadable);
     }
 }
 
-void print_json(const std::string& directory, const Catalog& catalog, const Totals& totals) {
+void print_json(const Listing& listing) {
+    const Catalog& catalog = listing.catalog;
     nlohmann::ordered_json report;
-    report["directory"] = directory;
+    report["directory"] = listing.directory;
     const Entry* latest = latest_of(catalog);
     report["latest"] =
         latest == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(latest->label());
@@ -160,7 +177,7 @@ void print_json(const std::string& directory, const Catalog& catalog, const Tota
         if (!entry.usable()) {
             item["why"] = state_word(entry);
         } else {
-            const std::optional<double> val_loss = val_loss_of(entry, catalog);
+            const std::optional<double> val_loss = val_loss_of(entry, listing);
             item["lineage"] = entry.manifest.identity.lineage;
             item["step"] = entry.manifest.identity.step;
             item["val_loss"] =
@@ -172,8 +189,8 @@ void print_json(const std::string& directory, const Catalog& catalog, const Tota
         }
         report["checkpoints"].push_back(std::move(item));
     }
-    report["total_bytes"] = totals.bytes;
-    report["available_bytes"] = totals.available_bytes;
+    report["total_bytes"] = listing.totals.bytes;
+    report["available_bytes"] = listing.totals.available_bytes;
     fmt::print("{}\n", report.dump(2));
 }
 
@@ -188,16 +205,18 @@ base::ExitCode list_checkpoints(const std::string& run_directory, bool as_json) 
                           run_directory),
               0});
     }
-    const Catalog catalog =
+    Listing listing;
+    listing.directory = run_directory;
+    listing.catalog =
         checkpoint::scan_pools(file_system, checkpoint::RunPaths::of(run_directory), /*run_id=*/"");
-    if (catalog.entries.empty() && catalog.unreadable.empty()) {
+    if (listing.catalog.entries.empty() && listing.catalog.unreadable.empty()) {
         fail({base::ErrorKind::kNotFound, fmt::format("{} holds no checkpoint", run_directory), 0});
     }
-    const Totals totals = totals_of(file_system, run_directory, catalog);
+    listing.totals = totals_of(file_system, run_directory, listing.catalog);
     if (as_json) {
-        print_json(run_directory, catalog, totals);
+        print_json(listing);
     } else {
-        print_table(run_directory, catalog, totals);
+        print_table(listing);
     }
     return base::ExitCode::kDone;
 }

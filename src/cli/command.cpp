@@ -1,8 +1,27 @@
 #include "cli/command.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace holdfast::cli {
+
+namespace {
+
+std::string& stored_program_name() {
+    static std::string name = "holdfast";
+    return name;
+}
+
+}  // namespace
+
+void set_program_name(std::string name) {
+    stored_program_name() = std::move(name);
+}
+
+const std::string& program_name() {
+    return stored_program_name();
+}
 
 base::ExitCode exit_code_of(const base::Error& error) {
     switch (error.kind) {

@@ -19,6 +19,10 @@ struct Command {
     base::ExitCode (*run)(const std::vector<std::string>& arguments);
 };
 
+// How the program was called (argv[0]): for commands that it prints for people to run.
+void set_program_name(std::string name);
+const std::string& program_name();
+
 base::ExitCode run_train(const std::vector<std::string>& arguments);
 base::ExitCode run_checkpoints(const std::vector<std::string>& arguments);
 base::ExitCode run_prepare(const std::vector<std::string>& arguments);

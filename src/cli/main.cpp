@@ -133,7 +133,10 @@ int main(int argc, char** argv) {
     // cuBLAS reads it when its first handle is made; without it its results may differ from run to
     // run.
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
-    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (argc > 0) {
+        holdfast::cli::set_program_name(argv[0]);
+    }
+    const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const auto exit_code = holdfast::cli::guarded_dispatch(words);
     // Results on stdout count: a full disk or a closed pipe there is a failure of the command.
     if (std::fflush(stdout) != 0) {

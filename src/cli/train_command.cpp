@@ -1,5 +1,4 @@
 // holdfast train: from the command line to a run that is finished or safely stopped.
-#include <cmath>
 #include <optional>
 
 #include <fmt/format.h>
@@ -8,14 +7,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/words.h"
-#include "checkpoint/ancestry.h"
-#include "checkpoint/resume_load.h"
 #include "checkpoint/run_directory.h"
 #include "cli/automatic_choices.h"
 #include "cli/checkpoint_list.h"
 #include "cli/command.h"
 #include "cli/resume_words.h"
 #include "cli/run_environment.h"
+#include "cli/starting_point.h"
 #include "cli/train_request.h"
 #include "cli/training_run.h"
 #include "config/resolve.h"
@@ -35,14 +33,6 @@ namespace {
 
 using base::ExitCode;
 using base::Failure;
-
-// Everything about the place a run starts from.
-struct StartingPoint {
-    train::TrainerStart start;
-    telemetry::LogPosition log;
-    std::optional<checkpoint::PublishedCheckpoint> resumed_from;
-    std::int64_t steps_already = 0;
-};
 
 std::vector<std::string> identity_differences(const checkpoint::RunIdentity& stored,
                                               const TrainRequest& request,
@@ -68,8 +58,14 @@ std::vector<std::string> identity_differences(const checkpoint::RunIdentity& sto
         if (change.rule == config::ChangeRule::kFree || is_place || is_allowed(change.key)) {
             continue;
         }
-        differences.push_back(
-            fmt::format("{} is {}, asked for {}", change.key, change.stored, change.requested));
+        differences.push_back(fmt::format(
+            "{} is {}, asked for {}{}",
+            change.key,
+            change.stored,
+            change.requested,
+            change.rule == config::ChangeRule::kMathematics
+                ? fmt::format("; --allow-change {0} lets this run change it", change.key)
+                : ""));
     }
     if (stored.data_fingerprint != data_fingerprint && !is_allowed("data.train")) {
         differences.push_back(fmt::format("the data is other data (fingerprint {}, asked for {})",
@@ -93,6 +89,7 @@ checkpoint::OpenedRun open_run_or_fail(const TrainRequest& request,
     options.differences = [&](const checkpoint::RunIdentity& stored) {
         return identity_differences(stored, request, data_fingerprint);
     };
+    options.allow_unlocked = request.allow_unlocked;
     options.now_utc_seconds = base::utc_seconds_now();
     checkpoint::OpenedRun opened =
         value_or_fail(checkpoint::open_run(fs::real_file_system(), options, buffers));
@@ -102,160 +99,31 @@ checkpoint::OpenedRun open_run_or_fail(const TrainRequest& request,
     return opened;
 }
 
-// What a manifest says against what this program computes: a generator that changed would change
-// every later bit.
-void check_probes(const checkpoint::Manifest& manifest) {
-    const auto expected = state::probe_streams(manifest.seed);
-    for (const checkpoint::StreamProbe& probe : manifest.probes) {
-        for (const state::StreamProbeValue& now : expected) {
-            if (now.stream == probe.stream && now.value != probe.value) {
-                throw Failure(
-                    ExitCode::kNothingToResume,
-                    fmt::format(
-                        "the random stream '{}' of this program is not the one the checkpoint was "
-                        "made with; resume it with the program that made it ({})",
-                        probe.stream,
-                        manifest.environment));
-            }
+// The stored settings with the changes asked for, which become the run's.
+config::Settings settings_of_resumed(checkpoint::RunDirectory& run,
+                                     const TrainRequest& request,
+                                     const std::string& data_fingerprint) {
+    const checkpoint::RunIdentity& identity = run.identity();
+    const config::Settings stored =
+        value_or_fail(config::settings_from_json(identity.config, "run.json"));
+    config::Settings requested = request.resolved.settings;
+    // Where a run lies is not a setting of it: directories may be moved.
+    requested.checkpoint.dir = stored.checkpoint.dir;
+    config::ResumeSettings resumed =
+        value_or_fail(config::settings_for_resume(stored, requested, request.allowed_changes));
+    bool is_changed = identity.data_fingerprint != data_fingerprint;
+    for (const config::SettingsChange& change : resumed.changes) {
+        base::log_info("changed {}: {} was {}", change.key, change.requested, change.stored);
+        is_changed = is_changed || change.rule != config::ChangeRule::kFree;
+    }
+    if (is_changed) {
+        const base::Status recorded =
+            run.record_change(config::to_canonical_json(resumed.settings), data_fingerprint);
+        if (!recorded.ok()) {
+            fail(recorded.error().within("recording the changed settings"));
         }
     }
-}
-
-checkpoint::Manifest fresh_manifest(const checkpoint::RunIdentity& identity,
-                                    const config::Settings& settings,
-                                    const std::string& environment) {
-    checkpoint::Manifest manifest;
-    manifest.run_id = identity.run_id;
-    manifest.config = config::to_canonical_json(settings);
-    manifest.data_fingerprint = identity.data_fingerprint;
-    manifest.environment = environment;
-    manifest.seed = settings.run.seed;
-    manifest.lanes = settings.batch.lanes;
-    for (const state::StreamProbeValue& probe : state::probe_streams(settings.run.seed)) {
-        manifest.probes.push_back({std::string(probe.stream), probe.value});
-    }
-    return manifest;
-}
-
-StartingPoint start_fresh(const checkpoint::OpenedRun& opened,
-                          const config::Settings& settings,
-                          const std::string& environment,
-                          TrainingRun& training) {
-    training.initialise();
-    StartingPoint point;
-    point.start.manifest = fresh_manifest(opened.run.identity(), settings, environment);
-    point.start.position.phase = settings.run.phase;
-    point.start.position.seed = settings.run.seed;
-    point.start.position.lanes = settings.batch.lanes;
-    point.start.must_publish_first = true;
-    return point;
-}
-
-void tell_differences(const checkpoint::Manifest& manifest, const std::string& environment) {
-    for (const std::string& difference :
-         environment_differences(manifest.environment, environment)) {
-        base::log_warning(
-            "since the checkpoint was written {}: from here on the bits may differ from those of a "
-            "run that was never stopped (promise P2)",
-            difference);
-    }
-}
-
-StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
-                                    const TrainRequest& request,
-                                    const config::Settings& settings,
-                                    const std::string& environment,
-                                    TrainingRun& training) {
-    const checkpoint::ResumedFrom resumed = value_or_fail(
-        checkpoint::resume_load(opened,
-                                request.resume,
-                                [&](const checkpoint::Entry& /*entry*/,
-                                    checkpoint::Reader& reader) { return training.load(reader); }));
-    training.install();
-    const checkpoint::Manifest& stored = resumed.entry.manifest;
-    check_probes(stored);
-    tell_differences(stored, environment);
-
-    StartingPoint point;
-    train::TrainerStart& start = point.start;
-    start.manifest = fresh_manifest(opened.run.identity(), settings, environment);
-    start.manifest.identity.lineage = stored.identity.lineage;
-    start.manifest.ancestors = stored.ancestors;
-    start.manifest.best = stored.best;
-    start.position = {.step = stored.identity.step,
-                      .phase = stored.phase,
-                      .cursor = {stored.cursor.epoch, stored.cursor.sample},
-                      .tokens = stored.tokens,
-                      .seed = stored.seed,
-                      .lanes = stored.lanes};
-    start.must_publish_first = !resumed.is_head || opened.chosen_is_external;
-    if (start.must_publish_first) {
-        checkpoint::begin_lineage(start.manifest, stored, resumed.next_lineage);
-    } else {
-        point.resumed_from = checkpoint::PublishedCheckpoint{
-            resumed.entry.pool, resumed.entry.name, resumed.entry.path, stored};
-    }
-    start.evaluation_due = stored.evaluation == checkpoint::EvaluationState::kDue;
-    if (stored.identity.step > 0) {
-        start.resumed_line = value_or_fail(telemetry::parse_step_metrics(stored.metrics_line));
-    }
-    point.log = {stored.log.bytes, stored.log.checksum};
-    base::log_info(
-        "resumed from {} at step {} (epoch {}, sample {}){}",
-        resumed.entry.label(),
-        stored.identity.step,
-        stored.cursor.epoch,
-        stored.cursor.sample,
-        start.must_publish_first ? fmt::format(", as lineage {}", resumed.next_lineage) : "");
-    return point;
-}
-
-// True when the log already holds the finished line of the last step: then there is nothing left to
-// do.
-bool is_finished(fs::FileSystem& file_system,
-                 const std::string& log_path,
-                 const StartingPoint& point,
-                 std::int64_t steps_total) {
-    if (point.start.position.step < steps_total || !point.start.resumed_line) {
-        return false;
-    }
-    if (!point.start.evaluation_due) {
-        return true;
-    }
-    // A line is far shorter than this; only the one after the checkpoint's part of the log matters.
-    std::string text(std::size_t{64} << 10U, '\0');
-    const auto file = file_system.open(log_path, {});
-    if (!file.ok()) {
-        return false;
-    }
-    const auto count =
-        file.value()->read_at(std::as_writable_bytes(std::span(text)), point.log.bytes);
-    text.resize(count.ok() ? count.value() : 0);
-    const std::size_t line_end = text.find('\n');
-    if (line_end == std::string::npos) {
-        return false;
-    }
-    const auto line = telemetry::parse_step_metrics(std::string_view(text).substr(0, line_end));
-    return line.ok() && line.value().step == point.start.position.step && line.value().val_loss();
-}
-
-void bring_log_back(fs::FileSystem& file_system,
-                    const checkpoint::RunPaths& paths,
-                    const StartingPoint& point) {
-    const checkpoint::Identity identity =
-        point.resumed_from ? point.resumed_from->manifest.identity : point.start.manifest.identity;
-    const std::string save_id =
-        identity.save_id.empty() ? checkpoint::make_save_id() : identity.save_id;
-    const auto cut =
-        telemetry::cut_log(file_system,
-                           paths.in_run(checkpoint::kLogName),
-                           point.log,
-                           paths.in_run(checkpoint::log_tail_name(identity.lineage, save_id, 1)));
-    if (!cut.ok()) {
-        base::log_warning("{}; metrics.jsonl may hold some steps twice", cut.error().what);
-    } else if (!cut.value().note.empty()) {
-        base::log_warning("{}", cut.value().note);
-    }
+    return resumed.settings;
 }
 
 train::TrainerOptions trainer_options(const config::Settings& settings,
@@ -265,7 +133,6 @@ train::TrainerOptions trainer_options(const config::Settings& settings,
             .schedule = settings.schedule,
             .peak_learning_rate = settings.optimizer.learning_rate,
             .save_interval = settings.checkpoint.interval,
-            .keep_every = settings.checkpoint.keep_every,
             .steps_total = total,
             .flops_per_token = telemetry::flops_per_token(settings.model.parameter_count(),
                                                           settings.model.n_layer,
@@ -315,6 +182,10 @@ ExitCode report_end(const train::TrainerResult& result, const std::string& run_d
     if (result.refused_steps > 0) {
         base::log_warning("{} step(s) were refused", result.refused_steps);
     }
+    if (result.skipped_saves > 0) {
+        base::log_warning("{} save(s) were skipped because the disk was behind",
+                          result.skipped_saves);
+    }
     const auto command = resume_command_of(fs::real_file_system(), run_directory);
     if (command.ok()) {
         base::log_info("go on with: {}", command.value());
@@ -339,8 +210,9 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
     tell_start(settings, training, data, *kernels, total);
 
     StartingPoint point =
-        opened.fresh ? start_fresh(opened, settings, environment, training)
-                     : start_from_checkpoint(opened, request, settings, environment, training);
+        opened.fresh
+            ? start_fresh(opened, settings, environment, training)
+            : start_from_checkpoint(opened, request.resume, settings, environment, training);
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
     if (is_finished(file_system, paths.in_run(checkpoint::kLogName), point, total)) {
@@ -366,6 +238,7 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                        training.snapshot(),
                        *metrics_log,
                        {.limits = checkpoint::RetentionLimits::of(settings.checkpoint),
+                        .keep_every = settings.checkpoint.keep_every,
                         .resumed_from = point.resumed_from});
     train::Trainer trainer(trainer_options(settings, total, device),
                            {.gpt = training.gpt(),
@@ -386,12 +259,12 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
 }  // namespace
 
 ExitCode run_train(const std::vector<std::string>& arguments) {
-    TrainRequest request = parse_train_request(arguments);
+    const TrainRequest request = parse_train_request(arguments);
     if (request.help) {
         print_train_help();
         return ExitCode::kDone;
     }
-    config::ResolvedSettings& resolved = request.resolved;
+    const config::ResolvedSettings& resolved = request.resolved;
     if (request.list_checkpoints) {
         const std::string& configured = resolved.settings.checkpoint.dir;
         return list_checkpoints(
@@ -423,16 +296,7 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
         open_run_or_fail(request, chosen.settings, data.fingerprint(), buffers);
     config::Settings settings = chosen.settings;
     if (!opened.fresh) {
-        const config::Settings stored =
-            value_or_fail(config::settings_from_json(opened.run.identity().config, "run.json"));
-        // Where a run lies is not a setting of it: directories may be moved.
-        resolved.settings.checkpoint.dir = stored.checkpoint.dir;
-        config::ResumeSettings for_resume = value_or_fail(
-            config::settings_for_resume(stored, resolved.settings, request.allowed_changes));
-        for (const config::SettingsChange& change : for_resume.changes) {
-            base::log_info("changed {}: {} was {}", change.key, change.requested, change.stored);
-        }
-        settings = for_resume.settings;
+        settings = settings_of_resumed(opened.run, request, data.fingerprint());
     }
     settings.checkpoint.dir = opened.run.paths().directory;
     base::log_info("{}", config::resolved_table(chosen, true));

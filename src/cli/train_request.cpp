@@ -33,6 +33,10 @@ const std::array kOptions = {
     config::CommandOption{"resume-from-step", "STEP", "the same as --resume STEP"},
     config::CommandOption{
         "allow-change", "KEY", "let a resumed run change this setting of its mathematics"},
+    config::CommandOption{
+        "allow-unlocked",
+        "",
+        "train where the file system has no locks; make sure yourself that nobody else does"},
     config::CommandOption{"nproc-per-node", "N", "ranks on this machine; 1 for now"},
     config::CommandOption{"list-checkpoints", "", "list the run's checkpoints and stop"},
     config::CommandOption{"dry-run", "", "check settings and data, print them, and stop"},
@@ -61,10 +65,6 @@ std::string TrainRequest::launch_json() const {
     launch["working_directory"] =
         ::getcwd(directory.data(), directory.size()) == nullptr ? "" : directory.data();
     launch["config"] = config_path;
-    launch["overrides"] = nlohmann::ordered_json::array();
-    for (const auto& [key, value] : overrides) {
-        launch["overrides"].push_back({key, value});
-    }
     return launch.dump();
 }
 
@@ -83,8 +83,8 @@ TrainRequest parse_train_request(const std::vector<std::string>& arguments) {
         fail_usage("--nproc-per-node: this version trains with one rank; leave it out or give 1");
     }
     request.config_path = line.value("config");
-    request.overrides = line.settings;
     request.allowed_changes = line.values("allow-change");
+    request.allow_unlocked = line.has("allow-unlocked");
     request.dry_run = line.has("dry-run");
     request.list_checkpoints = line.has("list-checkpoints");
     request.resume = value_or_fail(checkpoint::parse_resume_request(
@@ -97,8 +97,8 @@ TrainRequest parse_train_request(const std::vector<std::string>& arguments) {
         }
         file = {request.config_path, std::move(text).value()};
     }
-    request.resolved = value_or_fail(
-        config::resolve_settings(file, config::process_environment(), request.overrides));
+    request.resolved =
+        value_or_fail(config::resolve_settings(file, config::process_environment(), line.settings));
     const std::vector<base::Error> problems = config::find_problems(request.resolved.settings);
     for (std::size_t i = 1; i < problems.size(); ++i) {
         base::log_warning("{}", problems.at(i).what);

@@ -14,7 +14,7 @@ struct TrainRequest {
     checkpoint::ResumeRequest resume;
     std::vector<std::string> allowed_changes;  // --allow-change
     std::string config_path;                   // empty: none
-    std::vector<config::KeyValue> overrides;   // dotted keys from the command line
+    bool allow_unlocked = false;
     bool dry_run = false;
     bool list_checkpoints = false;
     bool help = false;

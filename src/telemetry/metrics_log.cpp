@@ -15,6 +15,8 @@ namespace holdfast::telemetry {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{1} << 20U;
+// Far more than any line has.
+constexpr std::size_t kLineBytesMax = std::size_t{64} << 10U;
 
 base::Result<std::string> read_range(fs::File& file,
                                      const std::string& path,
@@ -192,6 +194,24 @@ base::Result<LogCut> cut_log(fs::FileSystem& file_system,
         }
     }
     return cut;
+}
+
+std::optional<StepMetrics> read_line_at(fs::FileSystem& file_system,
+                                        const std::string& path,
+                                        std::uint64_t begin) {
+    const auto file = file_system.open(path, {});
+    if (!file.ok()) {
+        return std::nullopt;
+    }
+    std::string text(kLineBytesMax, '\0');
+    const auto count = file.value()->read_at(std::as_writable_bytes(std::span(text)), begin);
+    text.resize(count.ok() ? count.value() : 0);
+    const std::size_t line_end = text.find('\n');
+    if (line_end == std::string::npos) {
+        return std::nullopt;
+    }
+    auto line = parse_step_metrics(std::string_view(text).substr(0, line_end));
+    return line.ok() ? std::optional(std::move(line).value()) : std::nullopt;
 }
 
 MetricsLog::MetricsLog(std::unique_ptr<PatientFile> file) : file_(std::move(file)) {}

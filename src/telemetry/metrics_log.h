@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -22,6 +23,12 @@ namespace holdfast::telemetry {
 base::Result<LogPosition> read_log_position(fs::FileSystem& file_system,
                                             const std::string& path,
                                             std::uint64_t bytes);
+
+// The line that begins at byte `begin` of the log; nothing when there is none, when it is not
+// whole, or when it cannot be read.
+std::optional<StepMetrics> read_line_at(fs::FileSystem& file_system,
+                                        const std::string& path,
+                                        std::uint64_t begin);
 
 // What cut_log() found and did.
 struct LogCut {

@@ -15,6 +15,8 @@ namespace {
 
 constexpr double kLiveSeconds = 0.1;
 constexpr double kPlainSeconds = 5.0;
+// Where no terminal says how wide a line may be.
+constexpr int kPlainColumns = 1000;
 constexpr std::size_t kPaceSteps = 512;
 constexpr std::size_t kFewSteps = 32;
 
@@ -138,10 +140,10 @@ void ProgressLine::set_activity(std::string activity, double now_seconds) {
 
 std::optional<double> ProgressLine::eta_seconds() const {
     const auto pace = pace_.seconds_per_step();
-    if (!pace || !last_ || steps_total_ <= 0) {
+    if (!pace || !last_ || last_->step >= steps_total_) {
         return std::nullopt;
     }
-    return *pace * static_cast<double>(std::max<std::int64_t>(0, steps_total_ - last_->step));
+    return *pace * static_cast<double>(steps_total_ - last_->step);
 }
 
 void ProgressLine::draw(double now_seconds, bool must_stay) {
@@ -155,15 +157,19 @@ void ProgressLine::draw(double now_seconds, bool must_stay) {
                             .steps_total = steps_total_,
                             .val_loss = val_loss_,
                             .eta_seconds = eta_seconds()};
+    const bool stays = view.metrics != nullptr && (must_stay || !screen_.is_terminal);
+    if (stays) {
+        stayed_step_ = last_->step;
+    }
     if (!screen_.is_terminal) {
-        if (view.metrics != nullptr) {
-            screen_.plain(format_progress(view, 1000));
+        if (stays) {
+            screen_.plain(format_progress(view, kPlainColumns));
         }
         return;
     }
     // A line as wide as the terminal would already wrap on some.
     const int columns = std::max(1, screen_.columns() - 1);
-    if (must_stay && view.metrics != nullptr) {
+    if (stays) {
         screen_.plain(format_progress(view, columns));
     }
     std::string tail = activity_;
@@ -185,13 +191,13 @@ void ProgressLine::finish() {
     if (screen_.is_terminal) {
         screen_.live("");
     }
-    if (last_) {
+    if (last_ && stayed_step_ != last_->step) {
         activity_.clear();
         screen_.plain(format_progress({.metrics = &*last_,
                                        .steps_total = steps_total_,
                                        .val_loss = val_loss_,
                                        .eta_seconds = std::nullopt},
-                                      screen_.is_terminal ? screen_.columns() - 1 : 1000));
+                                      screen_.is_terminal ? screen_.columns() - 1 : kPlainColumns));
     }
     last_.reset();
 }

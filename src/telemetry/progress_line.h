@@ -71,6 +71,7 @@ private:
     std::optional<double> val_loss_;
     std::optional<double> last_step_seconds_;
     std::optional<double> last_drawn_seconds_;
+    std::optional<std::int64_t> stayed_step_;  // the newest that stands on a line of its own
     std::string activity_;
 };
 

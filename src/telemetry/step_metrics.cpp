@@ -90,6 +90,9 @@ void write_free(LineWriter& line, const StepMetrics& metrics) {
     if (metrics.memory_bytes) {
         line.add("memory_bytes", fmt::format("{}", *metrics.memory_bytes));
     }
+    if (metrics.page_faults) {
+        line.add_whole("page_faults", *metrics.page_faults);
+    }
     if (metrics.resumed_from) {
         line.add_whole("resumed_from", *metrics.resumed_from);
     }
@@ -293,6 +296,7 @@ base::Result<StepMetrics> parse_step_metrics(std::string_view line) {
     reader.read("save_stall_ms", metrics.save_stall_ms);
     reader.read("mfu", metrics.mfu);
     reader.read("memory_bytes", metrics.memory_bytes);
+    reader.read("page_faults", metrics.page_faults);
     reader.read("resumed_from", metrics.resumed_from);
     reader.read("event", metrics.events);
     if (!reader.problem().empty()) {

@@ -51,9 +51,10 @@ struct StepMetrics {
     std::optional<double> data_wait_ms;
     std::optional<double> save_stall_ms;
     std::optional<double> mfu;  // 0 to 1; absent where the device's peak is not known
-    std::optional<std::uint64_t> memory_bytes;
-    std::optional<std::int64_t> resumed_from;  // the checkpoint's step, on the first line after it
-    std::vector<std::string> events;           // key "event": notes such as a refused step
+    std::optional<std::uint64_t> memory_bytes;  // the most that was resident since the start
+    std::optional<std::int64_t> page_faults;    // since the line before; 0 when no memory is new
+    std::optional<std::int64_t> resumed_from;   // the checkpoint's step, on the first line after it
+    std::vector<std::string> events;            // key "event": notes such as a refused step
 
     // The loss on the first validation set, if it was evaluated.
     [[nodiscard]] std::optional<double> val_loss() const;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "checkpoint/checkpoint_name.h"
+#include "checkpoint/keep_schedule.h"
 
 namespace holdfast::train {
 
@@ -30,6 +31,7 @@ using base::Error;
 using base::ErrorKind;
 using base::Result;
 using base::Status;
+using checkpoint::Pool;
 
 Saver::Saver(checkpoint::RunDirectory& run,
              state::Snapshot& snapshot,
@@ -61,9 +63,9 @@ Saver::~Saver() {
     thread_.join();
 }
 
-bool Saver::busy() const {
+double Saver::in_flight_seconds() const {
     const std::lock_guard lock(mutex_);
-    return snapshot_in_use_;
+    return snapshot_in_use_ ? base::monotonic_seconds() - in_flight_since_seconds_ : 0.0;
 }
 
 double Saver::save(const std::function<void()>& capture, SaveOrder order) {
@@ -72,6 +74,7 @@ double Saver::save(const std::function<void()>& capture, SaveOrder order) {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return !snapshot_in_use_; });
         snapshot_in_use_ = true;
+        in_flight_since_seconds_ = base::monotonic_seconds();
         last_good_step_ = order.manifest.identity.step;
     }
     capture();
@@ -177,6 +180,11 @@ Result<checkpoint::PublishedCheckpoint> Saver::write(SaveOrder& order) {
         base::log_warning("{}; the checkpoint is saved all the same", log_synced.error().what);
     }
     order.manifest.identity.save_id = checkpoint::make_save_id();
+    const bool is_scheduled = order.pool == Pool::kRolling || order.pool == Pool::kEpoch;
+    if (is_scheduled &&
+        checkpoint::keep_is_due(run_.scan(), order.manifest.identity.step, options_.keep_every)) {
+        order.manifest.owed.push_back(Pool::kKeep);
+    }
     const std::vector<checkpoint::TensorSource> model = to_sources(snapshot_.model_tensors());
     const std::vector<checkpoint::TensorSource> optimizer =
         to_sources(snapshot_.optimizer_tensors());

@@ -47,6 +47,8 @@ struct SaveOutcome {
 
 struct SaverOptions {
     checkpoint::RetentionLimits limits;
+    // Steps; 0: off. The first rolling or epoch save at or after each multiple joins `keep`.
+    std::int64_t keep_every = 0;
     // The checkpoint the run goes on from: until the first save it counts as the newest one.
     std::optional<checkpoint::PublishedCheckpoint> resumed_from;
 };
@@ -64,8 +66,8 @@ public:
     Saver(Saver&&) = delete;
     Saver& operator=(Saver&&) = delete;
 
-    // True while the snapshot is still being written: save() would have to wait.
-    [[nodiscard]] bool busy() const;
+    // How long the snapshot has been being written; 0 when save() would not have to wait.
+    [[nodiscard]] double in_flight_seconds() const;
 
     // Captures through `capture` (which fills the snapshot) and hands the writing over. If a save
     // is in flight, waits for it first. Returns the seconds the caller was held up.
@@ -110,6 +112,7 @@ private:
     std::deque<Job> jobs_;
     bool running_job_ = false;
     bool snapshot_in_use_ = false;
+    double in_flight_since_seconds_ = 0;
     bool ending_ = false;
     std::int64_t last_good_step_ = -1;
     std::int64_t failed_saves_ = 0;

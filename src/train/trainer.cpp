@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process_usage.h"
 #include "base/words.h"
-#include "checkpoint/ancestry.h"
 #include "optim/schedule.h"
 #include "telemetry/flops.h"
 
@@ -38,7 +37,8 @@ Trainer::Trainer(const TrainerOptions& options, const TrainerParts& parts, Train
       start_(std::move(start)),
       position_(start_.position),
       best_(start_.manifest.best),
-      log_before_line_(parts.metrics_log.position()) {
+      log_before_line_(parts.metrics_log.position()),
+      save_schedule_(options.save_interval, options.steps_total) {
     if (!parts.val_sets.empty()) {
         validation_fingerprint_ = base::to_hex(parts.val_sets.front().windows->fingerprint());
     }
@@ -50,7 +50,6 @@ Trainer::Trainer(const TrainerOptions& options, const TrainerParts& parts, Train
     } else {
         last_metrics_.phase = position_.phase;
     }
-    kept_multiple_ = options.keep_every > 0 ? position_.step / options.keep_every : 0;
 }
 
 bool Trainer::is_evaluation_step(std::int64_t step) const {
@@ -155,32 +154,31 @@ void Trainer::evaluate_and_log(telemetry::StepMetrics metrics) {
     note_best(metrics);
 }
 
-std::vector<Pool> Trainer::pools_due(const LaunchedStep& launched) const {
-    const std::int64_t step = launched.metrics.step;
-    std::vector<Pool> pools;
-    if (step == options_.steps_total ||
-        (options_.save_interval > 0 && step % options_.save_interval == 0)) {
-        pools.push_back(Pool::kRolling);
+void Trainer::save_if_due(const LaunchedStep& launched) {
+    std::vector<Pool> pools = save_schedule_.pools_due(launched.metrics.step, launched.epoch_ended);
+    if (pools.empty()) {
+        return;
     }
-    if (launched.epoch_ended) {
-        pools.push_back(Pool::kEpoch);
+    switch (save_schedule_.decide(launched.metrics.step, pools, parts_.saver.in_flight_seconds())) {
+        case SaveDecision::kSave:
+            save(pools.front(), {pools.begin() + 1, pools.end()}, launched.metrics);
+            break;
+        case SaveDecision::kNextStep:
+            break;
+        case SaveDecision::kSkip:
+            base::log_alarm(
+                "the save due at step {} is skipped: the one before is still being written "
+                "({} skipped so far); raise checkpoint.interval, or use a faster disk",
+                launched.metrics.step - 1,
+                save_schedule_.skipped());
+            break;
     }
-    if (options_.keep_every > 0 && step / options_.keep_every > kept_multiple_ && !pools.empty()) {
-        pools.push_back(Pool::kKeep);
-    }
-    return pools;
 }
 
 void Trainer::finish_step(const LaunchedStep& launched) {
     const telemetry::StepMetrics& metrics = launched.metrics;
-    const std::vector<Pool> pools = pools_due(launched);
     log_before_line_ = parts_.metrics_log.position();
-    if (!pools.empty()) {
-        save(pools.front(), {pools.begin() + 1, pools.end()}, metrics);
-        if (pools.back() == Pool::kKeep) {
-            kept_multiple_ = metrics.step / options_.keep_every;
-        }
-    }
+    save_if_due(launched);
     if (is_evaluation_step(metrics.step)) {
         evaluate_and_log(metrics);
     } else {
@@ -248,7 +246,8 @@ bool Trainer::take_step() {
 }
 
 bool Trainer::needs_its_numbers(const LaunchedStep& launched) const {
-    return is_evaluation_step(launched.metrics.step) || !pools_due(launched).empty();
+    return is_evaluation_step(launched.metrics.step) ||
+           !save_schedule_.pools_due(launched.metrics.step, launched.epoch_ended).empty();
 }
 
 void Trainer::finish_launched() {
@@ -269,6 +268,9 @@ void Trainer::finish_launched() {
     metrics.step_ms = seconds * 1e3;
     metrics.tokens_per_second = static_cast<double>(launched.batch_tokens) / seconds;
     metrics.save_stall_ms = std::exchange(stall_seconds_, 0.0) * 1e3;
+    const base::ProcessUsage usage = base::process_usage();
+    metrics.memory_bytes = usage.peak_resident_bytes;
+    metrics.page_faults = usage.page_faults - std::exchange(page_faults_, usage.page_faults);
     if (options_.peak_flops) {
         metrics.mfu = telemetry::model_flops_utilisation(
             options_.flops_per_token, *metrics.tokens_per_second, *options_.peak_flops, 1);
@@ -296,6 +298,7 @@ TrainerResult Trainer::result_now() const {
     result.step = position_.step;
     result.best = best_;
     result.refused_steps = refused_steps_;
+    result.skipped_saves = save_schedule_.skipped();
     if (position_.step > 0) {
         result.last_loss = last_metrics_.loss;
     }
@@ -358,6 +361,7 @@ TrainerResult Trainer::run() {
         finish_resumed_step();
     }
     step_begin_seconds_ = base::monotonic_seconds();
+    page_faults_ = base::process_usage().page_faults;
     while (true) {
         if (must_look_at_the_last_step()) {
             finish_launched();

@@ -24,6 +24,7 @@
 #include "telemetry/progress_line.h"
 #include "telemetry/tensorboard_writer.h"
 #include "train/evaluation.h"
+#include "train/save_schedule.h"
 #include "train/saver.h"
 #include "train/stop_request.h"
 #include "train/train_config.h"
@@ -36,9 +37,8 @@ struct TrainerOptions {
     optim::ScheduleConfig schedule;
     double peak_learning_rate = 0.0;
     std::int64_t save_interval = 250;  // steps; 0: off
-    std::int64_t keep_every = 0;       // steps; 0: off
-    std::int64_t steps_total =
-        0;  // where the run ends: the smaller of max_steps and max_epochs in steps
+    // Where the run ends: the smaller of max_steps and max_epochs in steps.
+    std::int64_t steps_total = 0;
     double flops_per_token = 0.0;
     std::optional<double> peak_flops;  // of the device, when it is known
     bool write_metrics = true;
@@ -77,6 +77,7 @@ struct TrainerResult {
     std::optional<double> last_loss;
     std::optional<checkpoint::BestSoFar> best;
     std::int64_t refused_steps = 0;
+    std::int64_t skipped_saves = 0;  // due while the one before was still being written
 };
 
 class Trainer {
@@ -104,6 +105,7 @@ private:
     void evaluate_and_log(telemetry::StepMetrics metrics);
     void note_best(const telemetry::StepMetrics& metrics);
     void append_line(const telemetry::StepMetrics& metrics);
+    void save_if_due(const LaunchedStep& launched);
     void save(checkpoint::Pool pool,
               std::vector<checkpoint::Pool> owed,
               const telemetry::StepMetrics& metrics);
@@ -113,7 +115,6 @@ private:
     bool position_is_saved();
     [[nodiscard]] TrainerResult result_now() const;
     [[nodiscard]] bool needs_its_numbers(const LaunchedStep& launched) const;
-    [[nodiscard]] std::vector<checkpoint::Pool> pools_due(const LaunchedStep& launched) const;
     [[nodiscard]] bool is_evaluation_step(std::int64_t step) const;
     [[nodiscard]] std::optional<std::string> time_is_up() const;
     [[nodiscard]] checkpoint::Manifest manifest_now(const telemetry::StepMetrics& metrics) const;
@@ -128,13 +129,14 @@ private:
     // The line of the newest finished step, and where the log stood before it.
     telemetry::StepMetrics last_metrics_;
     telemetry::LogPosition log_before_line_;
-    std::int64_t kept_multiple_ = 0;
+    SaveSchedule save_schedule_;
     std::int64_t refused_steps_ = 0;
     std::optional<std::string> guard_reason_;
     bool save_asked_ = false;
     double start_seconds_ = 0.0;
     double step_begin_seconds_ = 0.0;
     double stall_seconds_ = 0.0;
+    std::int64_t page_faults_ = 0;  // at the line before
 };
 
 }  // namespace holdfast::train

@@ -1,6 +1,8 @@
 // P2: a run stopped any number of times ends with the bits of a run never stopped.
 #include <signal.h>
 
+#include <ostream>
+
 #include <gtest/gtest.h>
 
 #include "cli/small_run.h"
@@ -12,6 +14,10 @@ struct Variant {
     const char* name;
     std::vector<std::string> options;
 };
+
+void PrintTo(const Variant& variant, std::ostream* out) {
+    *out << variant.name;
+}
 
 class ExactResume : public SmallRun, public testing::WithParamInterface<Variant> {
 protected:

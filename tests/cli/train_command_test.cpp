@@ -1,7 +1,12 @@
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include <sys/wait.h>
+
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -84,15 +89,82 @@ TEST_F(TrainCommand, AnotherIdentityGetsADirectoryOfItsOwn) {
     EXPECT_EQ(hash_of("run"), hash);
 }
 
+// The exit code of the printed resume command, run by a shell.
+int run_printed_command(const std::string& run_directory) {
+    const Outcome printed = run_program({"checkpoints", "resume-command", run_directory});
+    EXPECT_EQ(printed.exit_code, 0) << printed.log;
+    std::string command = printed.out;
+    command.pop_back();
+    const int status = std::system(("( " + command + " ) > /dev/null 2>&1").c_str());
+    EXPECT_EQ(status, 0) << command;
+    return WEXITSTATUS(status);
+}
+
 TEST_F(TrainCommand, ResumeCommandRunsAsPrinted) {
     ASSERT_EQ(train("run", {"--max-steps", "20", "--notes", "it's a 'test'"}).exit_code, 0);
-    const Outcome printed = run_program({"checkpoints", "resume-command", run_directory("run")});
-    ASSERT_EQ(printed.exit_code, 0) << printed.log;
-    std::string command = printed.out;
-    ASSERT_EQ(command.rfind("holdfast ", 0), 0U) << command;
-    command.replace(0, 8, HOLDFAST_PROGRAM);
-    command.pop_back();
-    EXPECT_EQ(std::system((command + " > /dev/null 2>&1").c_str()), 0) << command;
+    EXPECT_EQ(run_printed_command(run_directory("run")), 0);
+}
+
+TEST_F(TrainCommand, ResumeCommandKnowsSettingsFromTheEnvironment) {
+    ASSERT_EQ(::setenv("HOLDFAST_OPTIMIZER__LEARNING_RATE", "5e-4", 1), 0);
+    const Outcome trained = train("run", {"--max-steps", "20"});
+    ASSERT_EQ(::unsetenv("HOLDFAST_OPTIMIZER__LEARNING_RATE"), 0);
+    ASSERT_EQ(trained.exit_code, 0) << trained.log;
+    EXPECT_EQ(run_printed_command(run_directory("run")), 0);
+}
+
+TEST_F(TrainCommand, ResumeCommandSpellsOutAConfigFileThatIsGone) {
+    ASSERT_EQ(train("run", {"--max-steps", "20"}).exit_code, 0);
+    std::filesystem::remove(config_path_);
+    EXPECT_EQ(run_printed_command(run_directory("run")), 0);
+}
+
+TEST_F(TrainCommand, ChangeThatWasAllowedOnceIsTheRunsFromThenOn) {
+    ASSERT_EQ(train("run", {"--max-steps", "20"}).exit_code, 0);
+    const std::vector<std::string> faster = {
+        "--resume", "latest", "--max-steps", "40", "--learning-rate", "5e-4"};
+    const Outcome refused = train("run", faster);
+    EXPECT_EQ(refused.exit_code, 3);
+    EXPECT_NE(refused.log.find("--allow-change optimizer.learning_rate"), std::string::npos)
+        << refused.log;
+    std::vector<std::string> allowed = faster;
+    allowed.insert(allowed.end(), {"--allow-change", "learning_rate"});
+    ASSERT_EQ(train("run", allowed).exit_code, 0);
+    EXPECT_EQ(train("run", faster).exit_code, 0);
+    EXPECT_EQ(run_printed_command(run_directory("run")), 0);
+}
+
+TEST_F(TrainCommand, KeepsTheFirstSaveAtOrAfterEachMultipleThroughAStop) {
+    const std::vector<std::string> options = {"--interval", "10", "--keep-every", "15"};
+    {
+        RunningProgram program(train_words("run", options), directory_.path());
+        ASSERT_TRUE(program.wait_for_step(metrics_path("run"), 16));
+        program.send_signal(SIGTERM);
+        ASSERT_EQ(program.finish().exit_code, 143);
+    }
+    ASSERT_EQ(train("run", options).exit_code, 0);
+    std::vector<std::string> kept;
+    for (const auto& entry : std::filesystem::directory_iterator(run_directory("run") + "/keep")) {
+        kept.push_back(entry.path().filename());
+    }
+    EXPECT_THAT(kept,
+                testing::UnorderedElementsAre(
+                    "step_00000020", "step_00000030", "step_00000050", "step_00000060"));
+}
+
+TEST_F(TrainCommand, ListShowsTheLossOfTheLastEvaluation) {
+    ASSERT_EQ(train("run").exit_code, 0);
+    const Outcome list = run_program({"checkpoints", "list", run_directory("run"), "--json"});
+    const auto last = nlohmann::json::parse(lines_of(read_text(metrics_path("run"))).back());
+    const auto report = nlohmann::json::parse(list.out);
+    int found = 0;
+    for (const auto& entry : report.at("checkpoints")) {
+        if (entry.at("step") == 60) {
+            ++found;
+            EXPECT_EQ(entry.at("val_loss"), last.at("val_loss")) << entry;
+        }
+    }
+    EXPECT_GE(found, 1);
 }
 
 TEST_F(TrainCommand, EvalGivesTheLoggedValLossBitForBit) {

@@ -114,6 +114,19 @@ TEST(ProgressLine, FinishLeavesTheLastStepToRead) {
     EXPECT_TRUE(fake.plain[0].starts_with("step 1234/1234 100.0% | loss 3.912")) << fake.plain[0];
 }
 
+TEST(ProgressLine, FinishDoesNotRepeatALineThatStands) {
+    for (const bool is_terminal : {false, true}) {
+        FakeScreen fake{.is_terminal = is_terminal};
+        ProgressLine line(fake.screen(), 1234);
+        telemetry::StepMetrics last = step_1234();
+        last.val_losses = {{"", 3.5}};
+        line.update(last, 0);
+        line.finish();
+        EXPECT_EQ(fake.plain.size(), 1U);
+        EXPECT_EQ(fake.plain[0].find("eta"), std::string::npos) << fake.plain[0];
+    }
+}
+
 TEST(StepPace, FirstTheMedianThenTheMeanWithItsPauses) {
     StepPace pace;
     EXPECT_FALSE(pace.seconds_per_step());

@@ -64,11 +64,3 @@ target_compile_options(HoldfastTorch::torch INTERFACE -fopenmp)
 target_link_options(HoldfastTorch::torch INTERFACE -fopenmp)
 target_link_libraries(HoldfastTorch::torch
                       INTERFACE "-Wl,--push-state,--no-as-needed ${holdfast_torch_flags} -Wl,--pop-state")
-
-# One precompiled header for every room that includes torch: it halves the time of a full build.
-file(WRITE ${CMAKE_BINARY_DIR}/torch-headers/empty.cpp "")
-add_library(holdfast_torch_headers STATIC ${CMAKE_BINARY_DIR}/torch-headers/empty.cpp)
-target_link_libraries(holdfast_torch_headers PUBLIC HoldfastTorch::torch fmt::fmt)
-holdfast_compile_options(holdfast_torch_headers)
-target_precompile_headers(holdfast_torch_headers PRIVATE <ATen/core/Tensor.h> <ATen/Parallel.h>
-                          <c10/core/InferenceMode.h> <fmt/format.h> <string> <vector> <memory>)

@@ -6,6 +6,8 @@ function(holdfast_compile_options target)
         PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
                 -Wold-style-cast -Werror)
     if(NOT HOLDFAST_SANITIZER STREQUAL "none")
+        # Lines in stack traces, and no more: these builds are made to be run once.
+        target_compile_options(${target} PRIVATE -O1 -g1)
         # GCC 12 sees uninitialised members in std::variant once a sanitizer's calls stand between.
         target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
     endif()
@@ -17,6 +19,18 @@ function(holdfast_compile_options target)
         target_compile_options(${target} PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
         target_link_options(${target} PRIVATE -fsanitize=thread)
     endif()
+endfunction()
+
+# holdfast_headers(NAME name HEADERS <a>... DEPS targets...): a precompiled header that targets with the same flags
+# reuse. Precompiled headers halve the time of a full build.
+function(holdfast_headers)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "HEADERS;DEPS")
+    set(target holdfast_${arg_NAME})
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${arg_NAME}/empty.cpp CONTENT "")
+    add_library(${target} STATIC ${CMAKE_BINARY_DIR}/${arg_NAME}/empty.cpp)
+    target_link_libraries(${target} PUBLIC ${arg_DEPS})
+    holdfast_compile_options(${target})
+    target_precompile_headers(${target} PRIVATE ${arg_HEADERS})
 endfunction()
 
 # holdfast_library(NAME room SOURCES a.cpp... DEPS targets... [TORCH]): the static library holdfast::room of
@@ -32,6 +46,9 @@ function(holdfast_library)
     if(arg_TORCH)
         target_link_libraries(${target} PUBLIC HoldfastTorch::torch)
         target_precompile_headers(${target} REUSE_FROM holdfast_torch_headers)
+    else()
+        target_link_libraries(${target} PUBLIC fmt::fmt)
+        target_precompile_headers(${target} REUSE_FROM holdfast_common_headers)
     endif()
 endfunction()
 
@@ -42,13 +59,17 @@ function(holdfast_test)
     set(target ${arg_NAME}_test)
     add_executable(${target} ${arg_SOURCES})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(${target} PRIVATE ${arg_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(${target} PRIVATE ${arg_DEPS} fmt::fmt GTest::gtest GTest::gmock GTest::gtest_main)
     target_compile_definitions(${target} PRIVATE HOLDFAST_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                  HOLDFAST_BINARY_DIR="${CMAKE_BINARY_DIR}")
     holdfast_compile_options(${target})
+    # The checks themselves need no speed: what they check is in the libraries.
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
     if(arg_TORCH)
         target_link_libraries(${target} PRIVATE HoldfastTorch::torch)
-        target_precompile_headers(${target} REUSE_FROM holdfast_torch_headers)
+        target_precompile_headers(${target} REUSE_FROM holdfast_torch_test_headers)
+    else()
+        target_precompile_headers(${target} REUSE_FROM holdfast_test_headers)
     endif()
     gtest_discover_tests(${target} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
 endfunction()
