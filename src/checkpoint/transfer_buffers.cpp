@@ -3,8 +3,6 @@
 #include <cstring>
 #include <new>
 
-#include "checkpoint/manifest.h"
-
 namespace holdfast::checkpoint {
 
 AlignedBuffer::AlignedBuffer(std::uint64_t bytes)
@@ -14,10 +12,8 @@ AlignedBuffer::AlignedBuffer(std::uint64_t bytes)
     }
 }
 
-// A chunk that begins and ends anywhere is read with its neighbours up to the alignment.
 TransferBuffers::TransferBuffers()
-    : buffers_{AlignedBuffer(kChunkBytes + 2 * kDirectAlignment),
-               AlignedBuffer(kChunkBytes + 2 * kDirectAlignment)} {
+    : buffers_{AlignedBuffer(kBufferBytes), AlignedBuffer(kBufferBytes)} {
     for (const AlignedBuffer& buffer : buffers_) {
         // Touched now, so that no save pays for the page faults.
         std::memset(buffer.bytes().data(), 0, buffer.bytes().size());

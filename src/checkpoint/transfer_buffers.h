@@ -10,6 +10,8 @@
 #include <memory>
 #include <span>
 
+#include "checkpoint/manifest.h"
+
 namespace holdfast::checkpoint {
 
 inline constexpr std::uint64_t kDirectAlignment = 4096;
@@ -30,6 +32,10 @@ private:
 
 class TransferBuffers {
 public:
+    // A chunk that begins and ends anywhere is read with its neighbours up to the alignment.
+    static constexpr std::uint64_t kBufferBytes = kChunkBytes + 2 * kDirectAlignment;
+    static constexpr std::uint64_t kBytes = 2 * kBufferBytes;
+
     TransferBuffers();
     [[nodiscard]] std::span<std::byte> operator[](std::size_t index) const {
         return buffers_.at(index).bytes();

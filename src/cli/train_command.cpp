@@ -168,6 +168,25 @@ void tell_start(const config::Settings& settings,
                    static_cast<double>(total * sequences) /
                        static_cast<double>(training.windows().window_count()),
                    settings.checkpoint.dir);
+    const RunMemory memory = training.planned_memory();
+    const auto words = [](std::int64_t bytes) {
+        return base::bytes_in_words(static_cast<std::uint64_t>(bytes));
+    };
+    const std::string planned = kernels.device().is_cpu()
+                                    ? words(memory.device_bytes() + memory.host_bytes())
+                                    : fmt::format("{} on the GPU and {} on the host",
+                                                  words(memory.device_bytes()),
+                                                  words(memory.host_bytes()));
+    base::log_info(
+        "memory  {} planned: weights {}, gradients {}, optimizer {}, activations {}, "
+        "saving {}, batches {}",
+        planned,
+        words(memory.weights_bytes),
+        words(memory.gradients_bytes),
+        words(memory.optimizer_bytes),
+        words(memory.activations_bytes),
+        words(memory.saving_bytes),
+        words(memory.batches_bytes));
     base::log_info("device  {}, {} threads, kernels {}",
                    device_name(kernels.device()),
                    settings.run.threads,

@@ -55,7 +55,7 @@ TrainingRun::TrainingRun(const config::Settings& settings,
       windows_(value_or_fail(data::WindowMap::make(*data.train, settings.model.block_size))),
       val_sets_(make_val_sets(settings, data)),
       layout_(settings.model, settings.batch.lanes),
-      gpt_({settings.model, settings.run.precision, settings.batch.micro_batch}, layout_, kernels),
+      gpt_(gpt_options(), layout_, kernels),
       owned_({{0, layout_.element_count()}}),
       decaying_(to_element_ranges(layout_.decaying_ranges())),
       optimizer_(settings.optimizer,
@@ -65,6 +65,21 @@ TrainingRun::TrainingRun(const config::Settings& settings,
                  optim::backend_for(kernels.device())),
       step_(step_options(settings), layout_.element_count(), gpt_, optimizer_),
       snapshot_(layout_, kernels.device()) {}
+
+model::GptOptions TrainingRun::gpt_options() const {
+    return {settings_.model, settings_.run.precision, settings_.batch.micro_batch};
+}
+
+data::BatchLoaderOptions TrainingRun::loader_options() const {
+    return {.seed = settings_.run.seed,
+            .sequences = settings_.batch.batch_tokens / settings_.model.block_size,
+            .slice = {},
+            .vocab_size = settings_.model.vocab_size};
+}
+
+RunMemory TrainingRun::planned_memory() const {
+    return plan_run_memory(gpt_options(), layout_, step_options(settings_), loader_options());
+}
 
 void TrainingRun::initialise() {
     gpt_.initialise(settings_.run.seed);
@@ -99,14 +114,7 @@ void TrainingRun::capture() {
 
 base::Result<std::unique_ptr<data::BatchLoader>> TrainingRun::make_loader(
     const data::Cursor& cursor) const {
-    return data::BatchLoader::open(
-        *data_.train,
-        windows_,
-        {.seed = settings_.run.seed,
-         .sequences = settings_.batch.batch_tokens / settings_.model.block_size,
-         .slice = {},
-         .vocab_size = settings_.model.vocab_size},
-        cursor);
+    return data::BatchLoader::open(*data_.train, windows_, loader_options(), cursor);
 }
 
 }  // namespace holdfast::cli

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/reader.h"
+#include "cli/run_memory.h"
 #include "config/settings.h"
 #include "data/batch_loader.h"
 #include "kernels/kernels.h"
@@ -51,9 +52,12 @@ public:
         return val_sets_;
     }
     [[nodiscard]] const data::WindowMap& windows() const { return windows_; }
+    [[nodiscard]] RunMemory planned_memory() const;
 
 private:
     [[nodiscard]] state::LiveTensors live();
+    [[nodiscard]] model::GptOptions gpt_options() const;
+    [[nodiscard]] data::BatchLoaderOptions loader_options() const;
 
     config::Settings settings_;
     const train::RunData& data_;

@@ -117,7 +117,8 @@ void find_schedule_problems(const Settings& settings, Problems& problems) {
     if (horizon > 0 && schedule.warmup_steps > horizon) {
         add_problem(
             problems,
-            fmt::format("schedule.warmup_steps: {} steps of warm-up do not fit into {} ({})",
+            fmt::format("schedule.warmup_steps: {} steps of warm-up do not fit into {} ({}); for a "
+                        "short try give --warmup-steps too",
                         schedule.warmup_steps,
                         schedule.steps > 0 ? "schedule.steps" : "train.max_steps",
                         horizon));

@@ -17,9 +17,10 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
-// Up to here classes are multiples of 64 bytes; from here on each power of two has 8.
-constexpr std::size_t kSmallBytes = 512;
-constexpr std::size_t kSteps = 8;
+// Up to here classes are multiples of 64 bytes; from here on each power of two has 32.
+constexpr std::size_t kSmallPower = 11;
+constexpr std::size_t kSmallBytes = std::size_t{1} << kSmallPower;
+constexpr std::size_t kSteps = 32;
 constexpr std::size_t kBytesMax = std::size_t{1} << 46U;
 constexpr std::uint64_t kMark = 0x686F6C6466617374;
 
@@ -28,11 +29,11 @@ std::size_t class_of(std::size_t bytes) {
     if (bytes <= kSmallBytes) {
         return (bytes + kAlignment - 1) / kAlignment - 1;
     }
-    // 2^power < bytes <= 2^(power + 1), cut into 8 steps.
+    // 2^power < bytes <= 2^(power + 1), cut into kSteps.
     const auto power = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 1;
     const std::size_t step_bytes = (std::size_t{1} << power) / kSteps;
     const std::size_t step = (bytes - (std::size_t{1} << power) + step_bytes - 1) / step_bytes;
-    return kSmallBytes / kAlignment + (power - 9) * kSteps + step - 1;
+    return kSmallBytes / kAlignment + (power - kSmallPower) * kSteps + step - 1;
 }
 
 std::size_t bytes_of(std::size_t size_class) {
@@ -40,7 +41,7 @@ std::size_t bytes_of(std::size_t size_class) {
     if (size_class < kSmallClasses) {
         return (size_class + 1) * kAlignment;
     }
-    const std::size_t power = (size_class - kSmallClasses) / kSteps + 9;
+    const std::size_t power = (size_class - kSmallClasses) / kSteps + kSmallPower;
     const std::size_t step = (size_class - kSmallClasses) % kSteps + 1;
     return (std::size_t{1} << power) + step * ((std::size_t{1} << power) / kSteps);
 }

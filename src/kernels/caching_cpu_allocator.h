@@ -49,7 +49,7 @@ public:
 
 private:
     struct Block;
-    static constexpr std::size_t kClassCount = 400;
+    static constexpr std::size_t kClassCount = 1200;
 
     static void release(void* data);
     Block* take(std::size_t size_class);

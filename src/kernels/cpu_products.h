@@ -5,6 +5,8 @@
 // two give different bits, so the choice is stored with a run (Kernels::name()).
 #pragma once
 
+#include <cstdint>
+
 #include <ATen/core/Tensor.h>
 
 namespace holdfast::kernels {
@@ -13,6 +15,10 @@ enum class Fp32Products { kMkl, kOneDnn };
 
 // By the processor's vendor.
 Fp32Products preferred_fp32_products();
+
+// libtorch computes a bf16 product in fp32, in memory of its own for all rows it is given, so it is
+// given this many at a time.
+inline constexpr std::int64_t kBf16ProductRows = 256;
 
 class CpuProducts {
 public:

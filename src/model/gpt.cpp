@@ -1,12 +1,14 @@
 #include "model/gpt.h"
 
 #include <algorithm>
+#include <set>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include "base/check.h"
+#include "kernels/cpu_products.h"
 #include "model/head.h"
 #include "model/initialisation.h"
 
@@ -175,16 +177,26 @@ at::Tensor Gpt::logits(const at::Tensor& tokens_ST) {
 
 GptBytes Gpt::bytes_needed(const GptOptions& options, const ArenaLayout& layout) {
     const WorkspaceBytes workspace = Workspace::bytes_needed(workspace_shape(options, at::kCPU));
-    std::int64_t largest_weight = 0;
+    // Scratch that libtorch's bf16 products take on a CPU: a block of memory for each size there
+    // is.
+    std::set<std::int64_t> matrix_elements;
+    std::int64_t products = 0;
     for (const ArenaTensor& tensor : layout.tensors()) {
-        largest_weight = std::max(largest_weight, tensor.stored_element_count());
+        if (tensor.stored_shape.size() > 1 &&
+            matrix_elements.insert(tensor.stored_element_count()).second) {
+            products += tensor.stored_element_count() * 2;
+        }
     }
+    const GptConfig& config = options.config;
+    const std::int64_t product_rows =
+        std::min(options.micro_batch_max * config.block_size, kernels::kBf16ProductRows);
+    products += product_rows * ((3 + 1 + 4) * config.n_embd + config.padded_vocab_size()) * 4;
     return {.master = layout.element_count() * 4,
             .compute_copy = options.precision == Precision::kFp32 ? 0 : layout.element_count() * 2,
             .activations = workspace.activations,
             .head = workspace.head,
             .attention = workspace.attention,
-            .products = options.precision == Precision::kFp32 ? 0 : largest_weight * 2};
+            .products = options.precision == Precision::kFp32 ? 0 : products};
 }
 
 }  // namespace holdfast::model

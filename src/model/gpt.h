@@ -45,7 +45,7 @@ struct GptBytes {
     std::int64_t activations = 0;
     std::int64_t head = 0;       // logits chunk and its companions
     std::int64_t attention = 0;  // what libtorch's attention keeps
-    std::int64_t products = 0;   // bf16 on a CPU: the largest weight gradient before it is added
+    std::int64_t products = 0;   // bf16 on a CPU: weight gradients before they are added, scratch
     [[nodiscard]] std::int64_t total() const {
         return master + compute_copy + activations + head + attention + products;
     }

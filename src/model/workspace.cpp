@@ -64,7 +64,7 @@ WorkspaceBytes Workspace::bytes_needed(const WorkspaceShape& shape) {
         + (share_gelu ? 1 : block_count) * n * 4 * c * e            // GELU
         + (share_norm ? 1 : block_count) * 2 * n * c * e            // norm outputs
         + n * (1 + 1 + 4 + 1 + 1) * c * e + 2 * n * 4 + 2 * n * 4;  // scratch, final norm, tokens
-    bytes.attention = block_count * (n * c * e + n * config.n_head * 4);
+    bytes.attention = block_count * (n * c * e + n * config.n_head * 4) + 3 * n * c * e;
     bytes.head = shape.head_rows() * config.padded_vocab_size() * e;
     return bytes;
 }

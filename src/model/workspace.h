@@ -20,7 +20,7 @@
 //   head                       R V e [logits, which become their gradient]
 //
 // attention's own memory comes from ATen (kernels/caching_cpu_allocator keeps it): N C e + N H * 4
-// a block.
+// a block, and once 3 N C e for the gradients of q, k and v.
 #pragma once
 
 #include <cstdint>

@@ -95,8 +95,10 @@ TEST(Resolve, AFallingRateMustKnowUntilWhen) {
 TEST(Resolve, WarmUpAndLowestRateMustFit) {
     Settings settings = good();
     settings.schedule.warmup_steps = 101;
-    EXPECT_EQ(first_problem(settings),
-              "schedule.warmup_steps: 101 steps of warm-up do not fit into train.max_steps (100)");
+    EXPECT_EQ(
+        first_problem(settings),
+        "schedule.warmup_steps: 101 steps of warm-up do not fit into train.max_steps (100); for a "
+        "short try give --warmup-steps too");
     settings = good();
     settings.schedule.min_learning_rate = 1;
     EXPECT_EQ(first_problem(settings),

@@ -1,0 +1,36 @@
+// The memory a run plans for, part by part: the formula of docs/performance.md, summed from what
+// each owner says it needs. What libtorch, its libraries and the program take for themselves is not
+// in it.
+#pragma once
+
+#include <cstdint>
+
+#include "data/batch_loader.h"
+#include "model/arena.h"
+#include "model/gpt.h"
+#include "train/train_step.h"
+
+namespace holdfast::cli {
+
+struct RunMemory {
+    // On the device.
+    std::int64_t weights_bytes = 0;  // with the copy that bf16 computes with
+    std::int64_t gradients_bytes = 0;
+    std::int64_t optimizer_bytes = 0;
+    std::int64_t activations_bytes = 0;  // with logits, attention and scratch
+    // On the host; of a CPU run the same memory.
+    std::int64_t saving_bytes = 0;  // snapshot and transfer buffers
+    std::int64_t batches_bytes = 0;
+
+    [[nodiscard]] std::int64_t device_bytes() const {
+        return weights_bytes + gradients_bytes + optimizer_bytes + activations_bytes;
+    }
+    [[nodiscard]] std::int64_t host_bytes() const { return saving_bytes + batches_bytes; }
+};
+
+RunMemory plan_run_memory(const model::GptOptions& gpt,
+                          const model::ArenaLayout& layout,
+                          const train::TrainStepOptions& step,
+                          const data::BatchLoaderOptions& loader);
+
+}  // namespace holdfast::cli
