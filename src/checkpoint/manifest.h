@@ -27,6 +27,7 @@ struct Identity {
     std::int64_t lineage = 1;
     std::int64_t step = 0;
     std::string save_id;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a 0 in the comparison it makes
     auto operator<=>(const Identity&) const = default;
 };
 

@@ -333,11 +333,12 @@ Status Reader::verify(int thread_count) {
     for (std::size_t i = 0; i < state_->files.size(); ++i) {
         Result<ChunkFile> opened =
             ChunkFile::open(state_->file_system, state_->files[i].path(), true);
+        const ChunkFile* file = &state_->files[i];
         if (opened.ok()) {
             direct.push_back(std::move(opened).value());
+            file = &direct.back();
         }
-        const ChunkFile& file = opened.ok() ? direct.back() : state_->files[i];
-        add_jobs(file, state_->manifest.files[i], nullptr, jobs);
+        add_jobs(*file, state_->manifest.files[i], nullptr, jobs);
     }
     return run_jobs(jobs, thread_count);
 }

@@ -74,7 +74,7 @@ std::string FieldReader::text(const char* key) {
     if (value != nullptr && !value->is_string()) {
         fail(fmt::format("field \"{}\" is not a text", key));
     }
-    return ok() ? value->get<std::string>() : std::string();
+    return ok() && value != nullptr ? value->get<std::string>() : std::string();
 }
 
 std::int64_t FieldReader::integer(const char* key, std::int64_t least, std::int64_t most) {
@@ -96,7 +96,7 @@ std::uint64_t FieldReader::unsigned_integer(const char* key) {
     if (value != nullptr && !value->is_number_unsigned()) {
         fail(fmt::format("field \"{}\" is not a whole number", key));
     }
-    return ok() ? value->get<std::uint64_t>() : 0;
+    return ok() && value != nullptr ? value->get<std::uint64_t>() : 0;
 }
 
 double FieldReader::finite_real(const char* key) {
@@ -104,7 +104,7 @@ double FieldReader::finite_real(const char* key) {
     if (value != nullptr && (!value->is_number() || !std::isfinite(value->get<double>()))) {
         fail(fmt::format("field \"{}\" is not a number", key));
     }
-    return ok() ? value->get<double>() : 0.0;
+    return ok() && value != nullptr ? value->get<double>() : 0.0;
 }
 
 std::uint64_t FieldReader::hex64(const char* key) {
@@ -120,7 +120,7 @@ std::string FieldReader::object_text(const char* key) {
     if (value != nullptr && !value->is_object()) {
         fail(fmt::format("field \"{}\" is not an object", key));
     }
-    return ok() ? value->dump() : std::string("{}");
+    return ok() && value != nullptr ? value->dump() : std::string("{}");
 }
 
 const Json& FieldReader::array(const char* key) {
@@ -128,7 +128,7 @@ const Json& FieldReader::array(const char* key) {
     if (value != nullptr && !value->is_array()) {
         fail(fmt::format("field \"{}\" is not a list", key));
     }
-    return ok() ? *value : kNoArray;
+    return ok() && value != nullptr ? *value : kNoArray;
 }
 
 const Json* FieldReader::object_or_null(const char* key) {

@@ -23,12 +23,12 @@ namespace {
 
 using base::ExitCode;
 
-const std::array kOptions = {
+const std::array kCheckpointsOptions = {
     config::CommandOption{"json", "", "print for programs"},
     config::CommandOption{"help", "", "this text", "h"},
 };
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCheckpointsHelp =
     "usage: holdfast checkpoints list|verify|hash|resume-command DIR [--json]\n\n"
     "  list            every checkpoint of the run directory DIR, with sizes and losses\n"
     "  verify          read every byte of every checkpoint in DIR (or of the one checkpoint DIR)\n"
@@ -138,9 +138,9 @@ ExitCode print_hash(const std::string& path, bool as_json) {
 
 ExitCode run_checkpoints(const std::vector<std::string>& arguments) {
     const config::CommandLine line =
-        value_or_fail(config::parse_command_line(nullptr, kOptions, arguments));
+        value_or_fail(config::parse_command_line(nullptr, kCheckpointsOptions, arguments));
     if (line.has("help")) {
-        print_command_help(kHelp, kOptions);
+        print_command_help(kCheckpointsHelp, kCheckpointsOptions);
         return ExitCode::kDone;
     }
     if (line.positional.size() != 2) {

@@ -20,7 +20,7 @@ namespace holdfast::cli {
 
 namespace {
 
-const std::array kOptions = {
+const std::array kEvalOptions = {
     config::CommandOption{"checkpoint", "X", "a checkpoint, or a run directory (then its newest)"},
     config::CommandOption{
         "data", "D", "val shards: a file, a folder or a glob; default: the run's first val set"},
@@ -32,7 +32,7 @@ const std::array kOptions = {
     config::CommandOption{"help", "", "this text", "h"},
 };
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kEvalHelp =
     "usage: holdfast eval --checkpoint X [--data D] [--json]\n\n"
     "Prints the mean loss in nats a token over non-overlapping windows, and bits per byte of text "
     "where the\n"
@@ -85,9 +85,9 @@ Score score(const config::CommandLine& line, LoadedModel& loaded) {
 
 base::ExitCode run_eval(const std::vector<std::string>& arguments) {
     const config::CommandLine line =
-        value_or_fail(config::parse_command_line(nullptr, kOptions, arguments));
+        value_or_fail(config::parse_command_line(nullptr, kEvalOptions, arguments));
     if (line.has("help")) {
-        print_command_help(kHelp, kOptions);
+        print_command_help(kEvalHelp, kEvalOptions);
         return base::ExitCode::kDone;
     }
     if (!line.has("checkpoint")) {

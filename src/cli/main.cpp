@@ -78,6 +78,7 @@ base::ExitCode dispatch(const std::vector<std::string>& words) {
         });
     if (found == kCommands.end()) {
         std::vector<std::string> names;
+        names.reserve(kCommands.size());
         for (const Command& command : kCommands) {
             names.emplace_back(command.name);
         }

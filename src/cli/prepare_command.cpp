@@ -20,7 +20,7 @@ namespace holdfast::cli {
 
 namespace {
 
-const std::array kOptions = {
+const std::array kPrepareOptions = {
     config::CommandOption{"out", "DIR", "the folder to make; it appears whole or not at all"},
     config::CommandOption{
         "tokenizer", "NAME", "gpt2 (50,257 ids) or bytes (each byte is a token); default gpt2"},
@@ -33,7 +33,7 @@ const std::array kOptions = {
     config::CommandOption{"help", "", "this text", "h"},
 };
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kPrepareHelp =
     "usage: holdfast prepare INPUT... --out DIR [options]\n\n"
     "INPUT is a text file (one document), a folder of them, or a .jsonl file whose lines have a "
     "`text`\n"
@@ -83,9 +83,9 @@ void print_summary(const data::PrepareSummary& summary, const std::string& out_d
 
 base::ExitCode run_prepare(const std::vector<std::string>& arguments) {
     const config::CommandLine line =
-        value_or_fail(config::parse_command_line(nullptr, kOptions, arguments));
+        value_or_fail(config::parse_command_line(nullptr, kPrepareOptions, arguments));
     if (line.has("help")) {
-        print_command_help(kHelp, kOptions);
+        print_command_help(kPrepareHelp, kPrepareOptions);
         return base::ExitCode::kDone;
     }
     data::PrepareOptions options = prepare_options(line);

@@ -17,7 +17,7 @@ namespace holdfast::cli {
 
 namespace {
 
-const std::array kOptions = {
+const std::array kSampleOptions = {
     config::CommandOption{"checkpoint", "X", "a checkpoint, or a run directory (then its newest)"},
     config::CommandOption{"prompt", "TEXT", "what to go on from; default: the start of a document"},
     config::CommandOption{"tokens", "N", "most tokens to write; default 400", "n"},
@@ -30,7 +30,7 @@ const std::array kOptions = {
     config::CommandOption{"help", "", "this text", "h"},
 };
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kSampleHelp =
     "usage: holdfast sample --checkpoint X [--prompt TEXT] [options]\n\n"
     "Writes text to stdout as it is drawn, until the model ends the document or N tokens are "
     "written.\n\n";
@@ -59,9 +59,9 @@ model::SamplerConfig sampler_config(const config::CommandLine& line) {
 
 base::ExitCode run_sample(const std::vector<std::string>& arguments) {
     const config::CommandLine line =
-        value_or_fail(config::parse_command_line(nullptr, kOptions, arguments));
+        value_or_fail(config::parse_command_line(nullptr, kSampleOptions, arguments));
     if (line.has("help")) {
-        print_command_help(kHelp, kOptions);
+        print_command_help(kSampleHelp, kSampleOptions);
         return base::ExitCode::kDone;
     }
     if (!line.has("checkpoint")) {

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::uint64_t kConfigBytesMax = 1 << 20;
 
-const std::array kOptions = {
+const std::array kTrainOptions = {
     config::CommandOption{"config", "FILE", "settings of the run, JSON with // comments"},
     config::CommandOption{
         "resume",
@@ -54,7 +54,7 @@ void print_train_help() {
                "stand in the\n"
                "config file, in the environment (HOLDFAST_MODEL__N_LAYER=4) or here; the last of "
                "these wins.\n\n");
-    print_command_help("", kOptions);
+    print_command_help("", kTrainOptions);
     fmt::print("\nsettings:\n{}",
                config::help_text(config::option_table(), telemetry::terminal_columns()));
 }
@@ -69,8 +69,8 @@ std::string TrainRequest::launch_json() const {
 }
 
 TrainRequest parse_train_request(const std::vector<std::string>& arguments) {
-    const config::CommandLine line =
-        value_or_fail(config::parse_command_line(&config::option_table(), kOptions, arguments));
+    const config::CommandLine line = value_or_fail(
+        config::parse_command_line(&config::option_table(), kTrainOptions, arguments));
     TrainRequest request;
     request.help = line.has("help");
     if (request.help) {

@@ -28,9 +28,9 @@ bool DocumentDraw::is_held_out(std::string_view beginning) {
     const std::uint64_t document = next_document_++;
     if (document == group_end_) {
         const std::uint64_t group = group_of(document, val_fraction_);
-        while (group_of(group_end_, val_fraction_) == group) {
+        do {
             ++group_end_;
-        }
+        } while (group_of(group_end_, val_fraction_) == group);
         const std::array<std::uint64_t, 2> key = {
             group, base::checksum64(beginning.substr(0, kDrawBytes))};
         drawn_ =

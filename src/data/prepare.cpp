@@ -256,8 +256,7 @@ Result<DatasetSidecar> write_dataset(fs::FileSystem& file_system,
 
 }  // namespace
 
-Result<PrepareSummary> prepare(fs::FileSystem& file_system, const PrepareOptions& given) {
-    PrepareOptions options = given;
+Result<PrepareSummary> prepare(fs::FileSystem& file_system, PrepareOptions options) {
     options.out_dir = without_slashes_at_end(options.out_dir);
     if (options.threads == 0) {
         options.threads = std::max(1U, std::thread::hardware_concurrency());

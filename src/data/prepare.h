@@ -56,6 +56,6 @@ struct PrepareSummary {
 // than kUncutBytesMax, no text, too little text for a validation set); kExists (`out_dir` holds
 // another dataset and `overwrite` is off, or files that are not a dataset); kBusy (another process
 // prepares it).
-base::Result<PrepareSummary> prepare(fs::FileSystem& file_system, const PrepareOptions& options);
+base::Result<PrepareSummary> prepare(fs::FileSystem& file_system, PrepareOptions options);
 
 }  // namespace holdfast::data

@@ -29,20 +29,18 @@ public:
     [[nodiscard]] std::int64_t sequences() const { return sequences_; }
     [[nodiscard]] std::int64_t rows() const { return sequences_ * kTokens; }
 
-    at::Tensor normal(std::vector<std::int64_t> shape) {
-        return normal_fp32(std::move(shape)).to(dtype_);
-    }
-    at::Tensor normal_fp32(std::vector<std::int64_t> shape) {
+    at::Tensor normal(at::IntArrayRef shape) { return normal_fp32(shape).to(dtype_); }
+    at::Tensor normal_fp32(at::IntArrayRef shape) {
         return at::randn(shape, generator_, at::TensorOptions().dtype(at::kFloat)).to(device_);
     }
-    at::Tensor integers(std::int64_t low, std::int64_t high, std::vector<std::int64_t> shape) {
+    at::Tensor integers(std::int64_t low, std::int64_t high, at::IntArrayRef shape) {
         return at::randint(low, high, shape, generator_, at::TensorOptions().dtype(at::kInt))
             .to(device_);
     }
-    at::Tensor empty(std::vector<std::int64_t> shape) {
+    at::Tensor empty(at::IntArrayRef shape) {
         return at::empty(shape, at::TensorOptions().dtype(dtype_).device(device_));
     }
-    at::Tensor zeros(std::vector<std::int64_t> shape, at::ScalarType dtype) {
+    at::Tensor zeros(at::IntArrayRef shape, at::ScalarType dtype) {
         return at::zeros(shape, at::TensorOptions().dtype(dtype).device(device_));
     }
 

@@ -21,7 +21,7 @@ struct WordProduct {
     const LongWords odd = (pairs >> 32U) * factor;
     const LongWords high = (even >> 32U) | (odd & ~std::uint64_t{0xFFFFFFFFU});
     const LongWords low = (even & 0xFFFFFFFFU) | (odd << 32U);
-    WordProduct product;
+    WordProduct product{};
     std::memcpy(&product.high, &high, sizeof(high));
     std::memcpy(&product.low, &low, sizeof(low));
     return product;
@@ -50,7 +50,7 @@ struct WordProduct {
         key_high += 0xBB67AE85U;
     }
     const Floats kept = broadcast(source.scale);
-    std::array<Floats, 4> factors;
+    std::array<Floats, 4> factors{};
     const std::array<Words, 4> words = {c0, c1, c2, c3};
     for (std::size_t k = 0; k < 4; ++k) {
         factors[k] = (words[k] >> 8U) >= source.threshold ? kept : Floats{};

@@ -71,7 +71,7 @@ std::vector<TensorBytes> Snapshot::optimizer_tensors() {
 }
 
 std::int64_t Snapshot::bytes_needed(const model::ArenaLayout& layout) {
-    return 3 * 4 * layout.element_count();
+    return 12 * layout.element_count();
 }
 
 }  // namespace holdfast::state

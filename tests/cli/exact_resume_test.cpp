@@ -1,7 +1,7 @@
 // P2: a run stopped any number of times ends with the bits of a run never stopped.
-#include <signal.h>
-
 #include <ostream>
+
+#include <signal.h>
 
 #include <gtest/gtest.h>
 
