@@ -1,0 +1,62 @@
+// A loss that is no number: a learning rate beyond all reason makes one at the second step.
+#include <gtest/gtest.h>
+
+#include "cli/small_run.h"
+
+namespace holdfast::cli {
+namespace {
+
+class BadLoss : public SmallRun {
+protected:
+    Outcome train_with(const std::string& policy) {
+        return train("run",
+                     {"--max-steps",
+                      "6",
+                      "--eval-interval",
+                      "0",
+                      "--warmup-steps",
+                      "0",
+                      "--learning-rate",
+                      "1e30",
+                      "--schedule.kind",
+                      "constant",
+                      "--on-bad-loss",
+                      policy});
+    }
+};
+
+TEST_F(BadLoss, StopsAfterAnEmergencySaveAndNamesStepRankAndPlace) {
+    const Outcome outcome = train_with("stop");
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.log;
+    EXPECT_NE(outcome.log.find("step 2 was refused: loss "), std::string::npos) << outcome.log;
+    EXPECT_NE(outcome.log.find("(rank 0, epoch 0, sample 24)"), std::string::npos) << outcome.log;
+    EXPECT_NE(outcome.log.find("saved emergency/step_00000002"), std::string::npos) << outcome.log;
+}
+
+TEST_F(BadLoss, NeverReachesTheWeightsWhenItIsSkipped) {
+    ASSERT_EQ(train("good",
+                    {"--max-steps",
+                     "1",
+                     "--eval-interval",
+                     "0",
+                     "--warmup-steps",
+                     "0",
+                     "--learning-rate",
+                     "1e30",
+                     "--schedule.kind",
+                     "constant"})
+                  .exit_code,
+              0);
+    const Outcome outcome = train_with("skip");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
+    EXPECT_NE(outcome.log.find("5 step(s) were refused"), std::string::npos) << outcome.log;
+    // Nothing but the first step has changed a weight.
+    const auto weights = [&](const std::string& entry) {
+        const std::string file = read_text(run_directory(entry) + "/model.safetensors");
+        return file.substr(file.size() / 2);
+    };
+    EXPECT_EQ(weights("run/rolling/step_00000006"), weights("good/rolling/step_00000001"));
+}
+
+}  // namespace
+}  // namespace holdfast::cli
