@@ -55,7 +55,9 @@ Totals totals_of(fs::FileSystem& file_system,
 // it was the best so far, in the manifests after it.
 std::optional<double> val_loss_of(const Entry& entry, const Listing& listing) {
     const auto line = telemetry::read_line_at(
-        fs::real_file_system(), listing.directory + "/metrics.jsonl", entry.manifest.log.bytes);
+        fs::real_file_system(),
+        checkpoint::RunPaths::of(listing.directory).in_run(checkpoint::kLogName),
+        entry.manifest.log.bytes);
     const auto saved_line = telemetry::parse_step_metrics(entry.manifest.metrics_line);
     if (line && saved_line.ok() &&
         telemetry::to_manifest_json(*line) == telemetry::to_manifest_json(saved_line.value())) {

@@ -8,6 +8,7 @@
 #include "checkpoint/resume_load.h"
 #include "checkpoint/run_choice.h"
 #include "cli/command.h"
+#include "cli/train_request.h"
 #include "config/option_table.h"
 #include "config/resolve.h"
 #include "config/resume_command.h"
@@ -16,8 +17,6 @@
 namespace holdfast::cli {
 
 namespace {
-
-constexpr std::uint64_t kConfigBytesMax = 1 << 20;
 
 // The settings the run would go on with: those of its newest checkpoint; what makes the run what it
 // is, as run.json has it.

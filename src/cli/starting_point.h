@@ -24,7 +24,6 @@ struct StartingPoint {
     train::TrainerStart start;
     telemetry::LogPosition log;
     std::optional<checkpoint::PublishedCheckpoint> resumed_from;
-    std::int64_t steps_already = 0;
 };
 
 // Weights drawn from the seed, step 0. Nothing is read.

@@ -21,8 +21,6 @@ namespace holdfast::cli {
 
 namespace {
 
-constexpr std::uint64_t kConfigBytesMax = 1 << 20;
-
 const std::array kTrainOptions = {
     config::CommandOption{"config", "FILE", "settings of the run, JSON with // comments"},
     config::CommandOption{

@@ -1,6 +1,7 @@
 // What the command line of `train` asks for, read and checked.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "config/resolved_settings.h"
 
 namespace holdfast::cli {
+
+// A config file is read whole; a larger one is none.
+inline constexpr std::uint64_t kConfigBytesMax = std::uint64_t{1} << 20U;
 
 struct TrainRequest {
     config::ResolvedSettings resolved;

@@ -8,25 +8,21 @@ namespace {
 
 class BadLoss : public SmallRun {
 protected:
-    Outcome train_with(const std::string& policy) {
-        return train("run",
-                     {"--max-steps",
-                      "6",
-                      "--eval-interval",
-                      "0",
-                      "--warmup-steps",
-                      "0",
-                      "--learning-rate",
-                      "1e30",
-                      "--schedule.kind",
-                      "constant",
-                      "--on-bad-loss",
-                      policy});
+    Outcome train_steps(const std::string& name,
+                        const std::string& max_steps,
+                        const std::string& policy) {
+        return train(name,
+                     {"--max-steps=" + max_steps,
+                      "--on-bad-loss=" + policy,
+                      "--eval-interval=0",
+                      "--warmup-steps=0",
+                      "--learning-rate=1e30",
+                      "--schedule.kind=constant"});
     }
 };
 
 TEST_F(BadLoss, StopsAfterAnEmergencySaveAndNamesStepRankAndPlace) {
-    const Outcome outcome = train_with("stop");
+    const Outcome outcome = train_steps("run", "6", "stop");
     EXPECT_EQ(outcome.exit_code, 1) << outcome.log;
     EXPECT_NE(outcome.log.find("step 2 was refused: loss "), std::string::npos) << outcome.log;
     EXPECT_NE(outcome.log.find("(rank 0, epoch 0, sample 24)"), std::string::npos) << outcome.log;
@@ -34,20 +30,8 @@ TEST_F(BadLoss, StopsAfterAnEmergencySaveAndNamesStepRankAndPlace) {
 }
 
 TEST_F(BadLoss, NeverReachesTheWeightsWhenItIsSkipped) {
-    ASSERT_EQ(train("good",
-                    {"--max-steps",
-                     "1",
-                     "--eval-interval",
-                     "0",
-                     "--warmup-steps",
-                     "0",
-                     "--learning-rate",
-                     "1e30",
-                     "--schedule.kind",
-                     "constant"})
-                  .exit_code,
-              0);
-    const Outcome outcome = train_with("skip");
+    ASSERT_EQ(train_steps("good", "1", "stop").exit_code, 0);
+    const Outcome outcome = train_steps("run", "6", "skip");
     EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
     EXPECT_NE(outcome.log.find("5 step(s) were refused"), std::string::npos) << outcome.log;
     // Nothing but the first step has changed a weight.
