@@ -172,4 +172,27 @@ std::optional<std::string> nearest_word(std::string_view word,
     return *best;
 }
 
+std::optional<double> parse_duration(std::string_view text) {
+    if (const auto seconds = parse_real(text)) {
+        return seconds;
+    }
+    double total_seconds = 0.0;
+    while (!text.empty()) {
+        const std::size_t unit = text.find_first_of("smhd");
+        if (unit == std::string_view::npos) {
+            return std::nullopt;
+        }
+        const auto amount = parse_real(text.substr(0, unit));
+        if (!amount || *amount < 0) {
+            return std::nullopt;
+        }
+        const char letter = text[unit];
+        const double factor =
+            letter == 's' ? 1.0 : (letter == 'm' ? 60.0 : (letter == 'h' ? 3600.0 : 86400.0));
+        total_seconds += *amount * factor;
+        text.remove_prefix(unit + 1);
+    }
+    return total_seconds;
+}
+
 }  // namespace holdfast::base

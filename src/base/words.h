@@ -26,6 +26,9 @@ std::optional<std::int64_t> parse_count(std::string_view text);
 // finite.
 std::optional<double> parse_real(std::string_view text);
 
+// A time in seconds: "90", "90s", "1h30m", "2d". Nothing when it is not one.
+std::optional<double> parse_duration(std::string_view text);
+
 // Whichever of `candidates` is the fewest edits away (Levenshtein), if it is near enough to be a
 // likely slip.
 std::optional<std::string> nearest_word(std::string_view word,

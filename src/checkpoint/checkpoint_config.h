@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <string>
 
+#include "checkpoint/save_interval.h"
+
 namespace holdfast::checkpoint {
 
 struct CheckpointConfig {
-    std::string dir;  // the run directory; empty: checkpoints/<name>
-    std::int64_t interval =
-        250;                 // steps between rolling saves; 0: only step 0, stops and the last step
+    std::string dir;         // the run directory; empty: checkpoints/<name>
+    SaveInterval interval;   // between rolling saves
     std::int64_t keep = 10;  // newest rolling checkpoints kept, at least 2
     std::int64_t keep_emergency = 10;
     std::int64_t keep_every =

@@ -20,11 +20,15 @@ using base::Status;
 RunDirectory::RunDirectory(fs::FileSystem& file_system,
                            RunPaths paths,
                            RunIdentity identity,
-                           RunLock lock)
+                           RunLock lock,
+                           DirectoryMark mark,
+                           bool allow_unlocked)
     : file_system_(&file_system),
       paths_(std::move(paths)),
       identity_(std::move(identity)),
-      lock_(std::move(lock)) {}
+      lock_(std::move(lock)),
+      mark_(mark),
+      allow_unlocked_(allow_unlocked) {}
 
 Catalog RunDirectory::scan() const {
     return scan_pools(*file_system_, paths_, identity_.run_id);
@@ -211,6 +215,35 @@ Status RunDirectory::record_change(const std::string& config, const std::string&
     return written;
 }
 
+Result<bool> RunDirectory::ensure_there() {
+    if (lock_.still_held().ok()) {
+        return false;
+    }
+    if (Status ours = may_make_again(*file_system_, paths_, mark_); !ours.ok()) {
+        return ours.error();
+    }
+    const std::string context = fmt::format("making {} again, which was deleted", paths_.directory);
+    if (const Status made = make_layout(*file_system_, paths_); !made.ok()) {
+        return made.error().within(context);
+    }
+    Result<RunLock> lock = RunLock::take(*file_system_, paths_, allow_unlocked_);
+    if (!lock.ok()) {
+        return lock.error().within(context);
+    }
+    if (const Status written = write_identity(*file_system_, paths_, identity_); !written.ok()) {
+        return written.error().within(context);
+    }
+    const Result<DirectoryMark> mark = mark_directory(*file_system_, paths_, lock.value());
+    if (!mark.ok()) {
+        return mark.error().within(context);
+    }
+    lock_ = std::move(lock).value();
+    mark_ = mark.value();
+    base::log_alarm("{} or its lock was deleted while this run was using it; it was made again",
+                    paths_.directory);
+    return true;
+}
+
 Result<OpenedRun> open_run(fs::FileSystem& file_system,
                            const OpenRunOptions& options,
                            TransferBuffers& buffers) {
@@ -247,8 +280,17 @@ Result<OpenedRun> open_run(fs::FileSystem& file_system,
             return written.error().within(context);
         }
     }
+    const Result<DirectoryMark> mark = mark_directory(file_system, paths, lock.value());
+    if (!mark.ok()) {
+        return mark.error().within(context);
+    }
     OpenedRun opened{
-        .run = RunDirectory(file_system, paths, std::move(identity), std::move(lock).value()),
+        .run = RunDirectory(file_system,
+                            paths,
+                            std::move(identity),
+                            std::move(lock).value(),
+                            mark.value(),
+                            options.allow_unlocked),
         .fresh = choice.fresh,
         .notes = std::move(choice.notes),
         .chosen = std::move(choice.chosen),

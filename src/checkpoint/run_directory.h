@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "checkpoint/catalog.h"
 #include "checkpoint/checkpoint_config.h"
+#include "checkpoint/directory_mark.h"
 #include "checkpoint/pending_save.h"
 #include "checkpoint/reclaim.h"
 #include "checkpoint/resume_request.h"
@@ -41,6 +42,11 @@ public:
     // is replaced durably. Checks the lock.
     base::Status record_change(const std::string& config, const std::string& data_fingerprint);
 
+    // Whether the directory is still the one that was opened. One that was deleted is made again
+    // and locked (true; what it held is lost: save now), which it is not when its disk went or
+    // something else is in its place: kBusy says what is there, and nothing is written.
+    base::Result<bool> ensure_there();
+
     // A save in its fixed order. begin_save() -> PendingSave::add, seal -> publish().
     base::Result<PendingSave> begin_save(const std::string& save_id,
                                          std::uint64_t bytes_expected,
@@ -59,13 +65,20 @@ public:
     // does is fatal: the report tells.
     ReclaimReport tidy(const RetentionLimits& limits, TransferBuffers& buffers) const;
 
-    RunDirectory(fs::FileSystem& file_system, RunPaths paths, RunIdentity identity, RunLock lock);
+    RunDirectory(fs::FileSystem& file_system,
+                 RunPaths paths,
+                 RunIdentity identity,
+                 RunLock lock,
+                 DirectoryMark mark,
+                 bool allow_unlocked);
 
 private:
     fs::FileSystem* file_system_;
     RunPaths paths_;
     RunIdentity identity_;
     RunLock lock_;
+    DirectoryMark mark_;
+    bool allow_unlocked_;
 };
 
 struct OpenRunOptions {

@@ -5,6 +5,7 @@
 // time; still_held() from any.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,8 @@ public:
     // kBusy when the lock file is no longer the one held (the directory was replaced, or somebody
     // removed the file): stop writing and shout. Asked before each publish and each deletion pass.
     [[nodiscard]] base::Status still_held() const;
+    // The device the lock file is on, which is that of the run directory.
+    [[nodiscard]] std::uint64_t device() const { return device_; }
     // -1 when unlocked.
     [[nodiscard]] int descriptor() const;
 

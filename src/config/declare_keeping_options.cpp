@@ -18,9 +18,10 @@ void declare_checkpoint(OptionList& list) {
             "checkpoint.interval",
             [](auto& s) -> auto& { return s.checkpoint.interval; },
             ChangeRule::kFree,
-            "steps",
-            "Steps between saves. Step 0, the last step and a stop are always saved.")
-        .at_least(1)
+            "steps or a time",
+            "How often a run saves: every N steps, or every so often (5m). Step 0, the last step "
+            "and "
+            "a stop are always saved.")
         .zero_is("off")
         .also({"checkpoint-freq"})
         .add(

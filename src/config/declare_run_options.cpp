@@ -164,6 +164,16 @@ void declare_train(OptionList& list) {
         .at_least(0)
         .zero_is("none")
         .add(
+            "train.stop_deadline",
+            [](auto& s) -> auto& { return s.train.stop_deadline_seconds; },
+            ChangeRule::kFree,
+            "seconds",
+            "How long a signal leaves the program to save and end. A save that would take longer "
+            "is "
+            "not begun.")
+        .duration()
+        .at_least(0)
+        .add(
             "train.eval_interval",
             [](auto& s) -> auto& { return s.train.eval_interval; },
             ChangeRule::kFree,

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/words.h"
+#include "checkpoint/save_interval.h"
 
 namespace holdfast::config {
 
@@ -60,30 +61,6 @@ std::optional<bool> parse_switch(std::string_view text) {
         return false;
     }
     return std::nullopt;
-}
-
-// "90", "90s", "1h30m", "2d" in seconds.
-std::optional<double> parse_duration(std::string_view text) {
-    if (const auto seconds = base::parse_real(text)) {
-        return seconds;
-    }
-    double total_seconds = 0.0;
-    while (!text.empty()) {
-        const std::size_t unit = text.find_first_of("smhd");
-        if (unit == std::string_view::npos) {
-            return std::nullopt;
-        }
-        const auto amount = base::parse_real(text.substr(0, unit));
-        if (!amount || *amount < 0) {
-            return std::nullopt;
-        }
-        const char letter = text[unit];
-        const double factor =
-            letter == 's' ? 1.0 : (letter == 'm' ? 60.0 : (letter == 'h' ? 3600.0 : 86400.0));
-        total_seconds += *amount * factor;
-        text.remove_prefix(unit + 1);
-    }
-    return total_seconds;
 }
 
 std::optional<std::vector<std::string>> texts_of(const Json& array) {
@@ -141,6 +118,8 @@ std::string type_text(const Option& option) {
             return "a number" + of_unit + range_text(option);
         case OptionType::kDuration:
             return "a time such as 90s, 30m, 8h or a number of seconds";
+        case OptionType::kInterval:
+            return "a whole number of steps, or a time with its unit such as 5m or 90s";
         case OptionType::kText:
             return option.unit == "path" ? "a path" : "a text";
         case OptionType::kChoice:
@@ -183,6 +162,7 @@ bool Option::is_automatic(const OptionValue& value) const {
         case OptionType::kReal:
         case OptionType::kDuration:
             return std::get<double>(value) == 0.0;
+        case OptionType::kInterval:
         case OptionType::kText:
         case OptionType::kChoice:
             return std::get<std::string>(value).empty() ||
@@ -240,8 +220,15 @@ base::Result<OptionValue> parse_option_text(const Option& option, std::string_vi
             }
             break;
         case OptionType::kDuration:
-            if (const auto seconds = is_zero_word ? 0.0 : parse_duration(text)) {
+            if (const auto seconds = is_zero_word ? 0.0 : base::parse_duration(text)) {
                 value = *seconds;
+            }
+            break;
+        case OptionType::kInterval:
+            if (is_zero_word) {
+                value = std::string("0");
+            } else if (const auto interval = checkpoint::parse_save_interval(text)) {
+                value = checkpoint::to_string(*interval);
             }
             break;
         case OptionType::kText:
@@ -288,6 +275,14 @@ base::Result<OptionValue> parse_option_json(const Option& option, const Json& va
                 return parse_option_text(option, value.get_ref<const std::string&>());
             }
             break;
+        case OptionType::kInterval:
+            if (const auto whole = whole_number(value)) {
+                return parse_option_text(option, fmt::format("{}", *whole));
+            }
+            if (value.is_string()) {
+                return parse_option_text(option, value.get_ref<const std::string&>());
+            }
+            break;
         case OptionType::kText:
         case OptionType::kChoice:
             if (value.is_string()) {
@@ -318,7 +313,9 @@ std::string option_text(const Option& option, const OptionValue& value) {
         return *real == 0.0 && has_zero_word ? option.zero_word : fmt::format("{}", *real);
     }
     if (const auto* text = std::get_if<std::string>(&value)) {
-        return *text;
+        return option.type == OptionType::kInterval && *text == "0" && has_zero_word
+                   ? option.zero_word
+                   : *text;
     }
     return option_json(option, value);
 }
@@ -332,7 +329,11 @@ std::string option_json(const Option& option, const OptionValue& value) {
         return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
     }
     if (const auto* text = std::get_if<std::string>(&value)) {
-        return json_text(*text);
+        const auto interval = option.type == OptionType::kInterval
+                                  ? checkpoint::parse_save_interval(*text)
+                                  : std::nullopt;
+        const bool is_steps = interval && interval->seconds == 0;
+        return is_steps ? *text : json_text(*text);
     }
     if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
         std::string array = "[";

@@ -22,6 +22,7 @@ enum class OptionType {
     kInteger,   // 64 bits; text takes `_` and K, M, B
     kReal,      // finite
     kDuration,  // seconds; text also takes 90s, 30m, 8h, 2d
+    kInterval,  // text as checkpoint/save_interval.h prints it: steps, or a time with its unit
     kText,
     kChoice,    // one word of `choices`
     kTextList,  // text: one element, or a JSON array of strings

@@ -41,6 +41,8 @@ std::string value_name(const Option& option) {
             return "X";
         case OptionType::kDuration:
             return "TIME";
+        case OptionType::kInterval:
+            return "N|TIME";
         case OptionType::kText:
             return option.unit == "path" ? "PATH" : "TEXT";
         case OptionType::kChoice:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "checkpoint/save_interval.h"
 #include "config/option.h"
 
 namespace holdfast::config {
@@ -32,6 +33,16 @@ public:
             };
             option.set = [access](Settings& settings, const OptionValue& value) {
                 access(settings) = static_cast<std::uint64_t>(std::get<std::int64_t>(value));
+            };
+        } else if constexpr (std::is_same_v<Member, checkpoint::SaveInterval>) {
+            option.get = [access](const Settings& settings) -> OptionValue {
+                return checkpoint::to_string(access(settings));
+            };
+            option.set = [access](Settings& settings, const OptionValue& value) {
+                const auto& text = std::get<std::string>(value);
+                const auto interval = checkpoint::parse_save_interval(text);
+                HF_CHECK(interval.has_value(), "'{}' was not checked", text);
+                access(settings) = *interval;
             };
         } else {
             option.get = [access](const Settings& settings) -> OptionValue {
@@ -120,6 +131,8 @@ private:
             return OptionType::kInteger;
         } else if constexpr (std::is_same_v<Member, double>) {
             return OptionType::kReal;
+        } else if constexpr (std::is_same_v<Member, checkpoint::SaveInterval>) {
+            return OptionType::kInterval;
         } else if constexpr (std::is_same_v<Member, std::string>) {
             return OptionType::kText;
         } else {

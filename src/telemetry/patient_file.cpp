@@ -118,10 +118,21 @@ void PatientFile::note_outcome(const base::Status& status) {
     failing_ = !status.ok();
 }
 
+bool PatientFile::is_in_its_place() {
+    const auto here = file_->status();
+    const auto there = file_system_.status(path_);
+    if (!here.ok() || (!there.ok() && there.error().kind != base::ErrorKind::kNotFound)) {
+        return true;  // not known: the writing itself will tell
+    }
+    return there.ok() && here.value().device == there.value().device &&
+           here.value().inode == there.value().inode;
+}
+
 base::Status PatientFile::sync() {
     const std::lock_guard one_at_a_time(sync_mutex_);
     {
         const std::lock_guard lock(mutex_);
+        distrusted_ = distrusted_ || !is_in_its_place();
         base::Status written = distrusted_ ? rewrite() : write_waiting();
         note_outcome(written);
         if (!written.ok()) {

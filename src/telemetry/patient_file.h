@@ -49,8 +49,9 @@ public:
 
     // Writes what waits, then fsyncs. After a failed fsync the kernel may have forgotten the data,
     // so the next sync() reads the file back, compares its checksum, writes the whole anew beside
-    // it and renames that over. Errors: what the seam says; kCorrupt once when bytes were lost that
-    // way. The records that wait stay.
+    // it and renames that over; it does so too when the path no longer leads to this file (it was
+    // deleted or replaced under the program). Errors: what the seam says; kCorrupt once when bytes
+    // were lost that way. The records that wait stay.
     base::Status sync();
 
     // Of all records accepted so far, those that wait included; the file holds them all when
@@ -67,6 +68,7 @@ private:
                 std::size_t waiting_bytes_max);
 
     base::Status read_checksum();
+    bool is_in_its_place();  // mutex_ held
 
     base::Status write_waiting();                   // mutex_ held
     base::Status rewrite();                         // sync_mutex_ and mutex_ held

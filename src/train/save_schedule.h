@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint_name.h"
+#include "checkpoint/save_interval.h"
 
 namespace holdfast::train {
 
@@ -23,9 +24,16 @@ enum class SaveDecision { kSave, kNextStep, kSkip };
 
 class SaveSchedule {
 public:
-    // interval_steps 0: only the last step and the ends of epochs.
-    SaveSchedule(std::int64_t interval_steps, std::int64_t steps_total)
-        : interval_steps_(interval_steps), steps_total_(steps_total) {}
+    // An interval of 0: only the last step and the ends of epochs. `begin_seconds`: when the run
+    // began, on the clock of note_time().
+    SaveSchedule(const checkpoint::SaveInterval& interval,
+                 std::int64_t steps_total,
+                 double begin_seconds)
+        : interval_(interval), steps_total_(steps_total), last_save_seconds_(begin_seconds) {}
+
+    // With an interval of time: makes the save of `step` due when the interval is over since the
+    // last one. To be asked once a step, before pools_due(); the time stays that of the step.
+    void note_time(std::int64_t step, double now_seconds);
 
     // The pools that the state after `step` belongs to, the first is the one to save into. The pool
     // `keep` is not among them: which save it takes depends on what the store holds.
@@ -41,9 +49,12 @@ public:
     [[nodiscard]] std::int64_t skipped() const { return skipped_; }
 
 private:
-    std::int64_t interval_steps_;
+    checkpoint::SaveInterval interval_;
     std::int64_t steps_total_;
-    std::int64_t late_step_ = -1;  // a rolling save was due here and waits for the step after
+    double last_save_seconds_;
+    double now_seconds_ = 0;
+    std::int64_t timed_step_ = -1;  // a save is due here because the time is over
+    std::int64_t late_step_ = -1;   // a rolling save was due here and waits for the step after
     std::int64_t skipped_ = 0;
 };
 

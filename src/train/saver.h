@@ -2,8 +2,17 @@
 //
 // The trainer calls save(): it waits for one memory copy (the capture into the Snapshot) and goes
 // on; this thread streams the snapshot to disk, verifies, publishes, joins owed pools, then deletes
-// what retention plans. At most one save is in flight. A save that fails is shouted, counted and
-// given up: training lives, and every older checkpoint is as it was.
+// what retention plans. At most one save is in flight. A save that fails is shouted and counted;
+// its state stays in the snapshot and is tried again every few seconds until the disk takes it or
+// a newer save takes its place. Training lives, and every older checkpoint is as it was.
+//
+//   FREE --save()--> WRITING --published--> FREE
+//                    WRITING --failed-----> WAITING --retry--> WRITING
+//                                           WAITING --save()-> WRITING (the older state is given
+//                                           up)
+//
+// Between saves it looks whether the run directory is still there: one that was deleted is made
+// again, and save_wanted() asks the trainer for a save at once.
 //
 // Owns the thread (joined by the destructor) and the transfer buffers. Borrows the run directory,
 // the snapshot and the metrics log, which must outlive it; the run directory is used by this thread
@@ -15,51 +24,41 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/error.h"
-#include "checkpoint/retention.h"
 #include "checkpoint/run_directory.h"
 #include "state/snapshot.h"
 #include "telemetry/metrics_log.h"
+#include "train/save_order.h"
+#include "train/save_writer.h"
 
 namespace holdfast::train {
 
-struct SaveOrder {
-    checkpoint::Pool pool = checkpoint::Pool::kRolling;
-    // Complete but for the save id, files and readback. `owed` names further pools to join.
-    checkpoint::Manifest manifest;
-};
-
-// What came of the newest finished save.
-struct SaveOutcome {
-    std::int64_t step = -1;
-    std::optional<base::Error> error;
-    std::string label;  // "rolling/step_00000250" when there is no error
-    std::string path;
-    double write_seconds = 0;  // beside training
-};
-
 struct SaverOptions {
-    checkpoint::RetentionLimits limits;
-    // Steps; 0: off. The first rolling or epoch save at or after each multiple joins `keep`.
-    std::int64_t keep_every = 0;
+    SaveWriterOptions writer;
     // The checkpoint the run goes on from: until the first save it counts as the newest one.
     std::optional<checkpoint::PublishedCheckpoint> resumed_from;
+    double retry_seconds = 5;      // between two tries of a save that failed
+    double reminder_seconds = 60;  // between two alarms while it goes on failing
 };
 
 class Saver {
 public:
+    static constexpr double kForEver = std::numeric_limits<double>::infinity();
+
     Saver(checkpoint::RunDirectory& run,
           state::Snapshot& snapshot,
           telemetry::MetricsLog& metrics_log,
           const SaverOptions& options);
-    // Finishes what is in flight, then joins.
+    // Finishes what is being written, then joins.
     ~Saver();
     Saver(const Saver&) = delete;
     Saver& operator=(const Saver&) = delete;
@@ -70,52 +69,89 @@ public:
     [[nodiscard]] double in_flight_seconds() const;
 
     // Captures through `capture` (which fills the snapshot) and hands the writing over. If a save
-    // is in flight, waits for it first. Returns the seconds the caller was held up.
-    double save(const std::function<void()>& capture, SaveOrder order);
+    // is being written, waits for it first, looking at `give_up` meanwhile. Returns the seconds the
+    // caller was held up; nothing when it gave up, and then nothing was captured.
+    std::optional<double> save(const std::function<void()>& capture,
+                               SaveOrder order,
+                               const std::function<bool()>& give_up = {});
 
-    // The newest save of `step` also joins `pool`; done after it is published, by links. Nothing
-    // happens when that save failed. Does not wait.
+    // The newest save also joins `pool`: by links once it is published, as a pool it owes before.
+    // Tried again when it fails. Does not wait.
     void link_last_save(checkpoint::Pool pool);
 
-    // Waits until nothing is in flight; the outcome of the newest save, none if there was none.
-    std::optional<SaveOutcome> wait();
+    // Waits until nothing is being written, at most until the monotonic time `deadline_seconds`;
+    // false when that came first. A save that waits to be tried again is not being written.
+    bool settle(double deadline_seconds = kForEver);
+    // Waits until the newest save is published, through its retries; false at the deadline.
+    bool wait_published(double deadline_seconds);
 
-    // The step of the newest save that was handed over and has not failed; -1 when there is none.
+    // The outcome of the newest try; none if there was none.
+    [[nodiscard]] std::optional<SaveOutcome> last_outcome() const;
+    // The step of the newest save that was handed over; -1 when there is none.
+    [[nodiscard]] std::int64_t newest_step() const;
+    // The same among those that have not failed.
     [[nodiscard]] std::int64_t last_good_step() const;
-    // The newest checkpoint that was published by this Saver.
+    // The newest checkpoint that was published by this Saver, or resumed from.
     [[nodiscard]] std::optional<SaveOutcome> last_published() const;
     [[nodiscard]] std::int64_t failed_saves() const;
+    // What a save takes from here to published: the longest of this process; 0 when unknown.
+    [[nodiscard]] double expected_write_seconds() const;
+
+    // The state handed over last held a number that is not finite, and was not saved: where.
+    [[nodiscard]] std::optional<std::string> poison() const;
+    // True once after the run directory had to be made again: what it held is lost, save now.
+    bool take_save_wanted();
 
 private:
     struct LinkOrder {
         checkpoint::Pool pool;
     };
     using Job = std::variant<SaveOrder, LinkOrder>;
+    struct WaitingSave {
+        SaveOrder order;
+        std::int64_t failures = 0;
+    };
+    struct WaitingLink {
+        checkpoint::PublishedCheckpoint checkpoint;
+        checkpoint::Pool pool;
+    };
 
     void run_jobs();
-    void run_save(SaveOrder order);
+    void look_around();
+    void run_save(SaveOrder order, std::int64_t failures_before);
     void run_link(checkpoint::Pool pool);
-    base::Result<checkpoint::PublishedCheckpoint> write(SaveOrder& order);
-    void tidy();
-    void note_failure(std::int64_t step, const base::Error& error, double seconds);
+    void retry_links();
+    void note_published(const SaveOrder& order, std::int64_t failures_before, double seconds);
+    void note_failure(SaveOrder order,
+                      std::int64_t failures_before,
+                      const base::Error& error,
+                      double seconds);
+    void note_poison(std::int64_t step, const std::string& where);
+    void watch_directory();
+    bool reminder_is_due();
 
-    checkpoint::RunDirectory& run_;
-    state::Snapshot& snapshot_;
-    telemetry::MetricsLog& metrics_log_;
     SaverOptions options_;
-    checkpoint::TransferBuffers buffers_;
-    std::optional<checkpoint::PublishedCheckpoint>
-        published_;  // of the newest save; saver thread only
+    SaveWriter writer_;
+    // Of the saver's thread alone.
+    std::optional<checkpoint::PublishedCheckpoint> published_;  // of the newest save
+    std::vector<WaitingLink> waiting_links_;
+    double reminded_seconds_ = -kForEver;
+    bool directory_is_lost_ = false;
 
     mutable std::mutex mutex_;  // guards all below
     std::condition_variable changed_;
     std::deque<Job> jobs_;
+    std::optional<WaitingSave> waiting_;
     bool running_job_ = false;
     bool snapshot_in_use_ = false;
     double in_flight_since_seconds_ = 0;
     bool ending_ = false;
+    bool save_wanted_ = false;
+    std::int64_t newest_step_ = -1;
     std::int64_t last_good_step_ = -1;
     std::int64_t failed_saves_ = 0;
+    double longest_write_seconds_ = 0;
+    std::optional<std::string> poison_;
     std::optional<SaveOutcome> last_outcome_;
     std::optional<SaveOutcome> last_published_;
 

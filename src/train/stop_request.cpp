@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace holdfast::train {
 
@@ -15,11 +16,16 @@ constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP};
 
 // Lock-free atomics are the only shared state a signal handler may touch.
 std::atomic<int> stop_signal{0};
+std::atomic<double> stop_seconds{0};
 std::atomic<bool> save_requested{false};
-static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free &&
+              std::atomic<double>::is_always_lock_free);
 
 void handle_stop(int signal_number) {
     int expected = 0;
+    // Before the signal is seen, so that who sees it sees its time; clock_gettime may be called in
+    // a handler. A later first signal of another thread is some microseconds later.
+    stop_seconds.store(base::monotonic_seconds());
     if (!stop_signal.compare_exchange_strong(expected, signal_number)) {
         // Nothing is flushed or unwound: published checkpoints need neither.
         ::_exit(128 + signal_number);
@@ -78,6 +84,10 @@ StopRequest::~StopRequest() {
 std::optional<int> StopRequest::signal() const {
     const int number = stop_signal.load();
     return number == 0 ? std::nullopt : std::optional(number);
+}
+
+double StopRequest::asked_seconds() const {
+    return stop_seconds.load();
 }
 
 bool StopRequest::take_save_request() const {

@@ -4,7 +4,8 @@
 // reason(): between steps, between micro-batches, between evaluation units, and while waiting for
 // data or for a save.
 //   SIGINT, SIGTERM, SIGHUP   save and stop; the second of any of them ends the process at once
-//   with 128 + number SIGUSR1                   save and go on
+//                             with 128 + number
+//   SIGUSR1                   save and go on
 // A signal that was ignored when the process started stays ignored (nohup).
 #pragma once
 
@@ -28,6 +29,8 @@ public:
     // The signal that asked for the stop, or nothing. Any thread.
     [[nodiscard]] std::optional<int> signal() const;
     [[nodiscard]] bool stop_asked() const { return signal().has_value(); }
+    // When it came, on the clock of base::monotonic_seconds(); only when stop_asked().
+    [[nodiscard]] double asked_seconds() const;
 
     // True once for each SIGUSR1 since the last call.
     [[nodiscard]] bool take_save_request() const;

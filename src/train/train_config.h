@@ -33,11 +33,12 @@ struct BatchConfig {
 };
 
 struct TrainConfig {
-    std::int64_t max_steps = 0;        // 0: no limit by steps
-    std::int64_t max_epochs = 0;       // 0: no limit by epochs
-    double time_limit_seconds = 0;     // 0: none
-    std::int64_t eval_interval = 250;  // steps; 0: only at the end
-    std::int64_t eval_tokens = 0;      // of the val set a time; 0: all of it
+    std::int64_t max_steps = 0;         // 0: no limit by steps
+    std::int64_t max_epochs = 0;        // 0: no limit by epochs
+    double time_limit_seconds = 0;      // 0: none
+    double stop_deadline_seconds = 30;  // from a signal to the end
+    std::int64_t eval_interval = 250;   // steps; 0: only at the end
+    std::int64_t eval_tokens = 0;       // of the val set a time; 0: all of it
     BadLossPolicy on_bad_loss = BadLossPolicy::kStop;
 };
 

@@ -79,10 +79,12 @@ bool TrainStep::launch(const data::Batch& batch,
     }
     clip_.measure(lanes_.sum_gradient(), optimizer_.owned());
     clip_.finish(lanes_.sum_loss(), options_.grad_clip);
+    updating_ = true;
     optimizer_.update({gpt_.master(), lanes_.sum_gradient(), gpt_.compute_copy()},
                       clip_.outcome(),
                       learning_rate,
                       optim::GradientAfter::kScratch);
+    updating_ = false;
     NumbersSlot& slot = slot_of(step);
     slot.batch_tokens = batch_tokens;
     keep_numbers(slot);

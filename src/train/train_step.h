@@ -55,6 +55,10 @@ public:
                 double learning_rate,
                 const std::function<bool()>& should_stop);
 
+    // False when launch() was left by an exception while it was updating the weights: they are
+    // neither those before the step nor those after.
+    [[nodiscard]] bool weights_are_whole() const { return !updating_; }
+
     // The numbers of `step`, which was launched last or last but one. Waits until the device has
     // finished it.
     [[nodiscard]] StepNumbers read(std::int64_t step);
@@ -86,6 +90,7 @@ private:
     LaneTree lanes_;
     optim::GradientClip clip_;
     std::array<NumbersSlot, 2> slots_;
+    bool updating_ = false;
 };
 
 }  // namespace holdfast::train

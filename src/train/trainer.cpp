@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <utility>
 
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include "base/clock.h"
@@ -22,9 +24,6 @@ using checkpoint::Pool;
 
 namespace {
 
-// A failed last save is tried again this often before the run ends as "not durable".
-constexpr int kFinalSaveAttempts = 3;
-
 std::string in_words(const data::Cursor& cursor) {
     return fmt::format("epoch {}, sample {}", cursor.epoch, cursor.sample);
 }
@@ -38,7 +37,7 @@ Trainer::Trainer(const TrainerOptions& options, const TrainerParts& parts, Train
       position_(start_.position),
       best_(start_.manifest.best),
       log_before_line_(parts.metrics_log.position()),
-      save_schedule_(options.save_interval, options.steps_total) {
+      save_schedule_(options.save_interval, options.steps_total, base::monotonic_seconds()) {
     if (!parts.val_sets.empty()) {
         validation_fingerprint_ = base::to_hex(parts.val_sets.front().windows->fingerprint());
     }
@@ -91,20 +90,34 @@ checkpoint::Manifest Trainer::manifest_now(const telemetry::StepMetrics& metrics
 }
 
 void Trainer::save(Pool pool, std::vector<Pool> owed, const telemetry::StepMetrics& metrics) {
-    SaveOrder order{pool, manifest_now(metrics)};
+    SaveOrder order{pool, manifest_now(metrics), /*caller_tells=*/false};
     order.manifest.owed = std::move(owed);
-    stall_seconds_ += parts_.saver.save(parts_.capture, std::move(order));
+    // Asked to stop, it gives up waiting for the save before: the last save has its own deadline.
+    const std::optional<double> held_up_seconds = parts_.saver.save(
+        parts_.capture, std::move(order), [this] { return parts_.stop.stop_asked(); });
+    stall_seconds_ += held_up_seconds.value_or(0.0);
 }
 
 void Trainer::publish_first() {
-    save(Pool::kRolling, {}, last_metrics_);
-    const std::optional<SaveOutcome> outcome = parts_.saver.wait();
+    static_cast<void>(parts_.saver.save(
+        parts_.capture, {Pool::kRolling, manifest_now(last_metrics_), /*caller_tells=*/true}));
+    parts_.saver.settle();
+    const std::optional<SaveOutcome> outcome = parts_.saver.last_outcome();
     if (!outcome || outcome->error) {
         throw Failure(
             ExitCode::kNotDurable,
             fmt::format(
                 "the first checkpoint could not be saved, so nothing would survive a stop: {}",
                 outcome ? outcome->error->what : "no outcome"));
+    }
+    const double deadline_seconds = options_.train.stop_deadline_seconds;
+    const double save_seconds = kSaveTimeMargin * parts_.saver.expected_write_seconds();
+    if (save_seconds > deadline_seconds) {
+        base::log_warning(
+            "a save may take {} here, longer than train.stop_deadline ({}): a signal will end the "
+            "run at its newest checkpoint, without saving the current step",
+            base::duration_in_words(save_seconds),
+            base::duration_in_words(deadline_seconds));
     }
 }
 
@@ -126,7 +139,7 @@ void Trainer::note_best(const telemetry::StepMetrics& metrics) {
         return;
     }
     best_ = checkpoint::BestSoFar{position_.step, *loss, validation_fingerprint_};
-    if (parts_.saver.last_good_step() == position_.step) {
+    if (parts_.saver.newest_step() == position_.step) {
         parts_.saver.link_last_save(Pool::kBest);
     } else {
         save(Pool::kBest, {}, metrics);
@@ -162,6 +175,7 @@ void Trainer::save_if_due(const LaunchedStep& launched) {
     switch (save_schedule_.decide(launched.metrics.step, pools, parts_.saver.in_flight_seconds())) {
         case SaveDecision::kSave:
             save(pools.front(), {pools.begin() + 1, pools.end()}, launched.metrics);
+            tell_cost_of_a_crash();
             break;
         case SaveDecision::kNextStep:
             break;
@@ -172,6 +186,24 @@ void Trainer::save_if_due(const LaunchedStep& launched) {
                 launched.metrics.step - 1,
                 save_schedule_.skipped());
             break;
+    }
+}
+
+void Trainer::tell_cost_of_a_crash() {
+    const std::int64_t steps = position_.step - start_step_;
+    if (std::exchange(cost_is_told_, true) || steps <= 0) {
+        return;
+    }
+    const double step_seconds =
+        (base::monotonic_seconds() - start_seconds_) / static_cast<double>(steps);
+    const double between_seconds =
+        options_.save_interval.seconds > 0
+            ? options_.save_interval.seconds + step_seconds
+            : static_cast<double>(options_.save_interval.steps) * step_seconds;
+    if (between_seconds > 0) {
+        base::log_info(
+            "a crash costs at most {} of work and what is trained while a save is being written",
+            base::duration_in_words(between_seconds));
     }
 }
 
@@ -239,6 +271,7 @@ bool Trainer::take_step() {
     position_.cursor = taken.end;
     parts_.loader.consume();
     launched_ = std::move(launched);
+    save_schedule_.note_time(metrics.step, base::monotonic_seconds());
     if (parts_.gpt.device().is_cpu() || needs_its_numbers(*launched_)) {
         finish_launched();
     }
@@ -288,11 +321,6 @@ void Trainer::finish_resumed_step() {
     }
 }
 
-bool Trainer::position_is_saved() {
-    static_cast<void>(parts_.saver.wait());
-    return parts_.saver.last_good_step() == position_.step;
-}
-
 TrainerResult Trainer::result_now() const {
     TrainerResult result;
     result.step = position_.step;
@@ -305,55 +333,97 @@ TrainerResult Trainer::result_now() const {
     return result;
 }
 
-TrainerResult Trainer::stopped(ExitCode exit_code, const std::string& why) {
-    parts_.progress.finish();
-    // The newest step may be on disk, or on its way there, already: then that is the checkpoint of
-    // this stop.
-    if (!position_is_saved()) {
-        save(Pool::kEmergency, {}, last_metrics_);
-    }
+TrainerResult Trainer::result_of(const LastSave& last, const std::string& why) const {
     TrainerResult result = result_now();
-    if (position_is_saved()) {
+    result.reason = fmt::format("{}; {}", why, last.words);
+    result.exit_code = last.kind == LastSaveKind::kSaved ? ExitCode::kDone : ExitCode::kNotDurable;
+    result.saver_is_stuck = last.kind == LastSaveKind::kStillWriting;
+    return result;
+}
+
+TrainerResult Trainer::stopped(ExitCode exit_code, const std::string& why, double asked_seconds) {
+    parts_.progress.finish();
+    const double deadline_seconds = asked_seconds + options_.train.stop_deadline_seconds;
+    const LastSave last =
+        save_last(parts_.saver, position_.step, {deadline_seconds, deadline_seconds}, [this] {
+            static_cast<void>(
+                parts_.saver.save(parts_.capture, {Pool::kEmergency, manifest_now(last_metrics_)}));
+        });
+    TrainerResult result = result_of(last, why);
+    if (last.kind == LastSaveKind::kSaved) {
         result.exit_code = exit_code;
-        result.reason = fmt::format("{}; step {} is saved as {}",
-                                    why,
-                                    position_.step,
-                                    parts_.saver.last_published()->label);
-        return result;
     }
-    const std::optional<SaveOutcome> newest = parts_.saver.last_published();
-    result.exit_code = ExitCode::kNotDurable;
-    result.reason = fmt::format("{}; step {} could not be saved, the newest checkpoint is {}",
-                                why,
-                                position_.step,
-                                newest ? newest->label : "the one this run started from");
     return result;
 }
 
 TrainerResult Trainer::end_of_run() {
     parts_.progress.finish();
-    bool saved = position_is_saved();
-    for (int attempt = 1; !saved && attempt < kFinalSaveAttempts; ++attempt) {
-        save(Pool::kRolling, {}, last_metrics_);
-        saved = position_is_saved();
-    }
-    TrainerResult result = result_now();
-    result.reason = fmt::format("finished at step {}", position_.step);
-    if (!saved) {
-        result.exit_code = ExitCode::kNotDurable;
-        result.reason += "; its state could not be saved";
+    const LastSave last = save_last(
+        parts_.saver,
+        position_.step,
+        {.writing_seconds = Saver::kForEver,
+         .retrying_seconds = base::monotonic_seconds() + options_.train.stop_deadline_seconds},
+        [this] { save(Pool::kRolling, {}, last_metrics_); });
+    const std::string why = fmt::format("finished at step {}", position_.step);
+    TrainerResult result = result_of(last, why);
+    if (last.kind == LastSaveKind::kSaved) {
+        result.reason = why;
     }
     return result;
 }
 
+void Trainer::end_out_of_memory(const std::string& what) {
+    std::string saved = "its weights were being updated, so nothing is saved";
+    if (parts_.step.weights_are_whole()) {
+        saved = stopped(ExitCode::kOutOfMemory, "", base::monotonic_seconds()).reason.substr(2);
+    }
+    throw Failure(
+        ExitCode::kOutOfMemory,
+        fmt::format("out of memory after step {} ({}); {}; this process held {} at most: give it "
+                    "more, or lower batch.micro_batch or raise model.recompute "
+                    "(docs/performance.md has the formula)",
+                    position_.step,
+                    what,
+                    saved,
+                    base::bytes_in_words(
+                        static_cast<std::uint64_t>(base::process_usage().peak_resident_bytes))));
+}
+
 bool Trainer::must_look_at_the_last_step() {
     save_asked_ = save_asked_ || parts_.stop.take_save_request();
-    return parts_.stop.stop_asked() || save_asked_ || position_.step >= options_.steps_total ||
-           time_is_up().has_value();
+    save_wanted_ = save_wanted_ || parts_.saver.take_save_wanted();
+    return parts_.stop.stop_asked() || save_asked_ || save_wanted_ ||
+           position_.step >= options_.steps_total || time_is_up().has_value();
+}
+
+void Trainer::save_as_asked() {
+    if (std::exchange(save_asked_, false)) {
+        save(Pool::kEmergency, {}, last_metrics_);
+    }
+    if (std::exchange(save_wanted_, false)) {
+        save(Pool::kRolling, {}, last_metrics_);
+        if (parts_.tensorboard != nullptr) {
+            // Puts the file back in its place; what it cannot write waits in memory.
+            static_cast<void>(parts_.tensorboard->sync().ok());
+        }
+    }
 }
 
 TrainerResult Trainer::run() {
     start_seconds_ = base::monotonic_seconds();
+    start_step_ = position_.step;
+    // The one exception that is met here: what is in memory can still be saved.
+    try {
+        return run_steps();
+    } catch (const std::bad_alloc& error) {
+        end_out_of_memory(error.what());
+    } catch (const c10::OutOfMemoryError& error) {
+        const std::string what = error.what_without_backtrace();
+        end_out_of_memory(what.substr(0, what.find('\n')));
+    }
+}
+
+TrainerResult Trainer::run_steps() {
     if (start_.must_publish_first) {
         publish_first();
     }
@@ -368,21 +438,22 @@ TrainerResult Trainer::run() {
         }
         if (const std::optional<int> signal = parts_.stop.signal()) {
             return stopped(StopRequest::exit_code_of(*signal),
-                           fmt::format("stopped by {}", StopRequest::name_of(*signal)));
+                           fmt::format("stopped by {}", StopRequest::name_of(*signal)),
+                           parts_.stop.asked_seconds());
+        }
+        if (const auto poison = parts_.saver.poison()) {
+            guard_reason_ = "the state is not finite: " + *poison;
         }
         if (guard_reason_) {
-            return stopped(ExitCode::kFailed, *guard_reason_);
+            return stopped(ExitCode::kFailed, *guard_reason_, base::monotonic_seconds());
         }
         if (position_.step >= options_.steps_total) {
             return end_of_run();
         }
         if (const std::optional<std::string> over = time_is_up()) {
-            return stopped(ExitCode::kRestart, *over);
+            return stopped(ExitCode::kRestart, *over, base::monotonic_seconds());
         }
-        if (save_asked_) {
-            save_asked_ = false;
-            save(Pool::kEmergency, {}, last_metrics_);
-        }
+        save_as_asked();
         if (!take_step() && !parts_.stop.stop_asked()) {
             throw Failure(ExitCode::kFailed, "the data loader stopped without being asked");
         }

@@ -24,6 +24,7 @@
 #include "telemetry/progress_line.h"
 #include "telemetry/tensorboard_writer.h"
 #include "train/evaluation.h"
+#include "train/last_save.h"
 #include "train/save_schedule.h"
 #include "train/saver.h"
 #include "train/stop_request.h"
@@ -36,7 +37,7 @@ struct TrainerOptions {
     TrainConfig train;
     optim::ScheduleConfig schedule;
     double peak_learning_rate = 0.0;
-    std::int64_t save_interval = 250;  // steps; 0: off
+    checkpoint::SaveInterval save_interval;
     // Where the run ends: the smaller of max_steps and max_epochs in steps.
     std::int64_t steps_total = 0;
     double flops_per_token = 0.0;
@@ -78,6 +79,8 @@ struct TrainerResult {
     std::optional<checkpoint::BestSoFar> best;
     std::int64_t refused_steps = 0;
     std::int64_t skipped_saves = 0;  // due while the one before was still being written
+    // The deadline of a stop came while the disk was at work: waiting for the saver may never end.
+    bool saver_is_stuck = false;
 };
 
 class Trainer {
@@ -96,6 +99,7 @@ private:
         bool epoch_ended = false;
     };
 
+    TrainerResult run_steps();
     void publish_first();
     void finish_resumed_step();
     bool take_step();
@@ -109,11 +113,14 @@ private:
     void save(checkpoint::Pool pool,
               std::vector<checkpoint::Pool> owed,
               const telemetry::StepMetrics& metrics);
+    void save_as_asked();
+    void tell_cost_of_a_crash();
     TrainerResult end_of_run();
-    TrainerResult stopped(base::ExitCode exit_code, const std::string& why);
+    TrainerResult stopped(base::ExitCode exit_code, const std::string& why, double asked_seconds);
+    [[noreturn]] void end_out_of_memory(const std::string& what);
     bool must_look_at_the_last_step();
-    bool position_is_saved();
     [[nodiscard]] TrainerResult result_now() const;
+    [[nodiscard]] TrainerResult result_of(const LastSave& last, const std::string& why) const;
     [[nodiscard]] bool needs_its_numbers(const LaunchedStep& launched) const;
     [[nodiscard]] bool is_evaluation_step(std::int64_t step) const;
     [[nodiscard]] std::optional<std::string> time_is_up() const;
@@ -132,8 +139,11 @@ private:
     SaveSchedule save_schedule_;
     std::int64_t refused_steps_ = 0;
     std::optional<std::string> guard_reason_;
-    bool save_asked_ = false;
+    bool save_asked_ = false;    // by SIGUSR1
+    bool save_wanted_ = false;   // by the saver
+    bool cost_is_told_ = false;  // what a crash costs
     double start_seconds_ = 0.0;
+    std::int64_t start_step_ = 0;
     double step_begin_seconds_ = 0.0;
     double stall_seconds_ = 0.0;
     std::int64_t page_faults_ = 0;  // at the line before

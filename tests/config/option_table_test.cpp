@@ -31,6 +31,8 @@ OptionValue another_value(const Option& of) {
             return std::get<double>(held) == 0.25 ? 0.5 : 0.25;
         case OptionType::kDuration:
             return 90.5;
+        case OptionType::kInterval:
+            return std::string("90s");
         case OptionType::kText:
             return std::string("a/b c\"d");
         case OptionType::kChoice:
@@ -96,7 +98,7 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "log.sample_prompts"}) {
         EXPECT_NE(option_table().find(key), nullptr) << key;
     }
-    EXPECT_EQ(option_table().options().size(), 51U);
+    EXPECT_EQ(option_table().options().size(), 52U);
 }
 
 TEST(OptionTable, EachOptionReachesAMemberOfItsOwn) {

@@ -141,7 +141,7 @@ TEST(MathematicsChecksum, FollowsWhatChangesTheRunAndNothingElse) {
     const std::uint64_t before = mathematics_checksum(good());
     Settings settings = good();
     settings.train.max_steps = 200;
-    settings.checkpoint.interval = 7;
+    settings.checkpoint.interval.steps = 7;
     settings.data.train = {"elsewhere"};
     settings.run.notes = "other";
     EXPECT_EQ(mathematics_checksum(settings), before);
@@ -155,7 +155,7 @@ TEST(MathematicsChecksum, FollowsWhatChangesTheRunAndNothingElse) {
 TEST(SettingsChange, FreeOptionsMayChange) {
     Settings requested = good();
     requested.train.max_steps = 500;
-    requested.checkpoint.interval = 50;
+    requested.checkpoint.interval.steps = 50;
     const auto resumed = settings_for_resume(good(), requested, {});
     ASSERT_TRUE(resumed.ok()) << resumed.error().what;
     EXPECT_EQ(resumed.value().settings.train.max_steps, 500);
