@@ -11,6 +11,9 @@ namespace holdfast::train {
 
 namespace {
 
+// At the deadline a try may be under way: one that fails as those before does so within this.
+constexpr double kLastTrySeconds = 1.0;
+
 std::string newest_in_words(const Saver& saver) {
     const auto newest = saver.last_published();
     return newest ? "the newest checkpoint is " + newest->label : "there is no checkpoint yet";
@@ -68,12 +71,12 @@ LastSave save_last(Saver& saver,
             return still_writing(saver, step);
         }
     }
-    const bool is_published =
-        saver.poison() ? false : saver.wait_published(deadlines.retrying_seconds);
-    if (is_published && saver.last_good_step() == step) {
-        return saved(saver, step);
+    if (!saver.poison() && !saver.wait_published(deadlines.retrying_seconds) &&
+        !saver.settle(std::max(deadlines.writing_seconds,
+                               base::monotonic_seconds() + kLastTrySeconds))) {
+        return still_writing(saver, step);
     }
-    return saver.in_flight_seconds() > 0 ? still_writing(saver, step) : failed(saver, step);
+    return saver.last_good_step() == step ? saved(saver, step) : failed(saver, step);
 }
 
 }  // namespace holdfast::train

@@ -49,21 +49,24 @@ std::optional<std::string> SaveWriter::find_poison() {
 }
 
 Result<checkpoint::PublishedCheckpoint> SaveWriter::write(const SaveOrder& order) {
-    Result<checkpoint::PublishedCheckpoint> first = write_once(order);
-    if (first.ok()) {
-        return first;
+    std::optional<Error> first_error;
+    while (true) {
+        // Before the log is synced: nothing may be written into a directory that is not this run's.
+        bool made_again = false;
+        if (const Status there = look_at_directory(made_again); !there.ok()) {
+            return there.error();
+        }
+        Result<checkpoint::PublishedCheckpoint> written = write_once(order);
+        if (written.ok() && first_error) {
+            base::log_warning("the save of step {} needed a second try: {}",
+                              order.manifest.identity.step,
+                              first_error->what);
+        }
+        if (written.ok() || first_error) {
+            return written;
+        }
+        first_error = written.error();
     }
-    bool made_again = false;
-    if (const Status there = look_at_directory(made_again); !there.ok()) {
-        return there.error();
-    }
-    Result<checkpoint::PublishedCheckpoint> second = write_once(order);
-    if (second.ok()) {
-        base::log_warning("the save of step {} needed a second try: {}",
-                          order.manifest.identity.step,
-                          first.error().what);
-    }
-    return second;
 }
 
 Result<checkpoint::PublishedCheckpoint> SaveWriter::write_once(const SaveOrder& order) {

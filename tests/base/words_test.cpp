@@ -47,6 +47,15 @@ TEST(Words, RealsAreWholeTextsAndFinite) {
     EXPECT_FALSE(parse_real("1e999"));
 }
 
+TEST(Words, DurationsAreReadWithTheirUnits) {
+    EXPECT_EQ(parse_duration("90"), 90);
+    EXPECT_EQ(parse_duration("1h30m"), 5400);
+    EXPECT_EQ(parse_duration("2d"), 172800);
+    EXPECT_FALSE(parse_duration("5x"));
+    EXPECT_FALSE(parse_duration("-5s"));
+    EXPECT_FALSE(parse_duration("m"));
+}
+
 TEST(Words, TheNearestWordIsALikelySlip) {
     const std::vector<std::string> keys = {"learning_rate", "weight_decay", "beta1"};
     EXPECT_EQ(nearest_word("learnig_rate", keys), "learning_rate");

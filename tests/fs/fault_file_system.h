@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -70,6 +71,18 @@ public:
         const std::scoped_lock lock(mutex_);
         fault_.reset();
         crashed_ = false;
+    }
+    // A disk that hangs: calls of this kind wait until open_gate().
+    void close_gate(Operation operation) {
+        const std::scoped_lock lock(mutex_);
+        gate_ = operation;
+    }
+    void open_gate() {
+        {
+            const std::scoped_lock lock(mutex_);
+            gate_.reset();
+        }
+        gate_opened_.notify_all();
     }
     // Sweeps over thousands of calls need no real fsync: with false, syncs are counted and may
     // fail, but do not wait for the disk.
@@ -167,7 +180,8 @@ private:
     std::optional<base::Error> check(Operation operation,
                                      const std::string& path,
                                      bool* shorten = nullptr) {
-        const std::scoped_lock lock(mutex_);
+        std::unique_lock lock(mutex_);
+        gate_opened_.wait(lock, [&] { return gate_ != operation; });
         ++calls_;
         history_.emplace_back(operation, path);
         if (!fault_) {
@@ -203,6 +217,8 @@ private:
     std::uint64_t matching_ = 0;
     bool crashed_ = false;
     bool fired_ = false;
+    std::optional<Operation> gate_;
+    std::condition_variable gate_opened_;
     bool syncs_reach_disk_ = true;
     std::vector<std::pair<Operation, std::string>> history_;
 };

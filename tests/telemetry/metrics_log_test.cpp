@@ -211,5 +211,19 @@ TEST_F(MetricsLogTest, WhenMemoryIsFullWholeRecordsAreRefusedAndCounted) {
     EXPECT_EQ(file.position().checksum, base::checksum64(content()));
 }
 
+TEST_F(MetricsLogTest, FileThatWasDeletedOrReplacedIsPutBackWhole) {
+    auto log = open();
+    log->append(step_line(1));
+    ASSERT_TRUE(log->sync().ok());
+    ASSERT_EQ(::unlink(path_.c_str()), 0);
+    log->append(step_line(2));
+    ASSERT_TRUE(log->sync().ok());
+    EXPECT_EQ(content(), lines(1, 2));
+    ASSERT_TRUE(fs::replace_file(file_system_, path_, "something else\n").ok());
+    log->append(step_line(3));
+    ASSERT_TRUE(log->sync().ok());
+    EXPECT_EQ(content(), lines(1, 3));
+}
+
 }  // namespace
 }  // namespace holdfast::telemetry
