@@ -1,4 +1,5 @@
 // holdfast train: from the command line to a run that is finished or safely stopped.
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
@@ -193,7 +194,7 @@ void tell_start(const config::Settings& settings,
                    kernels.name());
 }
 
-ExitCode report_end(const train::TrainerResult& result, const std::string& run_directory) {
+void tell_end(const train::TrainerResult& result, const std::string& run_directory) {
     base::log_info("{}", result.reason);
     if (result.best) {
         base::log_info("best val loss {:.4f} at step {}", result.best->val_loss, result.best->step);
@@ -209,10 +210,6 @@ ExitCode report_end(const train::TrainerResult& result, const std::string& run_d
     if (command.ok()) {
         base::log_info("go on with: {}", command.value());
     }
-    if (result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable) {
-        throw Failure(result.exit_code, result.reason);
-    }
-    return result.exit_code;
 }
 
 ExitCode train_in(checkpoint::OpenedRun& opened,
@@ -272,7 +269,15 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                             .capture = [&] { training.capture(); }},
                            std::move(point.start));
     const train::TrainerResult result = trainer.run();
-    return report_end(result, paths.directory);
+    tell_end(result, paths.directory);
+    if (result.saver_is_stuck) {
+        // Its thread waits for a disk that may never answer: joining it would break the deadline.
+        std::_Exit(static_cast<int>(result.exit_code));
+    }
+    if (result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable) {
+        throw Failure(result.exit_code, result.reason);
+    }
+    return result.exit_code;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ void declare_checkpoint(OptionList& list) {
             "checkpoint.interval",
             [](auto& s) -> auto& { return s.checkpoint.interval; },
             ChangeRule::kFree,
-            "steps or a time",
+            "",
             "How often a run saves: every N steps, or every so often (5m). Step 0, the last step "
             "and "
             "a stop are always saved.")

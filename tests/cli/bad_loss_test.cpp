@@ -1,4 +1,6 @@
 // A loss that is no number: a learning rate beyond all reason makes one at the second step.
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "cli/small_run.h"
@@ -27,6 +29,23 @@ TEST_F(BadLoss, StopsAfterAnEmergencySaveAndNamesStepRankAndPlace) {
     EXPECT_NE(outcome.log.find("step 2 was refused: loss "), std::string::npos) << outcome.log;
     EXPECT_NE(outcome.log.find("(rank 0, epoch 0, sample 24)"), std::string::npos) << outcome.log;
     EXPECT_NE(outcome.log.find("saved emergency/step_00000002"), std::string::npos) << outcome.log;
+}
+
+TEST_F(BadLoss, RestartLoopLeavesOneEmergencyCheckpoint) {
+    ASSERT_EQ(train_steps("run", "6", "stop").exit_code, 1);
+    for (int start = 0; start < 2; ++start) {
+        const Outcome again = train_steps("run", "6", "stop");
+        EXPECT_EQ(again.exit_code, 1) << again.log;
+        EXPECT_EQ(again.log.find("saved "), std::string::npos) << again.log;
+    }
+    const std::string listed = run_program({"checkpoints", "list", run_directory("run")}).out;
+    EXPECT_EQ(listed.find("_r2"), std::string::npos) << listed;
+    std::size_t emergencies = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(run_directory("run") + "/emergency")) {
+        emergencies += entry.is_directory() ? 1U : 0U;
+    }
+    EXPECT_EQ(emergencies, 1U) << listed;
 }
 
 TEST_F(BadLoss, NeverReachesTheWeightsWhenItIsSkipped) {

@@ -89,6 +89,33 @@ TEST_F(TrainCommand, AnotherIdentityGetsADirectoryOfItsOwn) {
     EXPECT_EQ(hash_of("run"), hash);
 }
 
+TEST_F(TrainCommand, StopWithoutTimeForASaveNamesTheNewestCheckpointAndLosesNoMore) {
+    ASSERT_EQ(train("straight").exit_code, 0);
+    RunningProgram program(train_words("run", {"--stop-deadline", "0"}), directory_.path());
+    ASSERT_TRUE(program.wait_for_step(metrics_path("run"), 27));
+    program.send_signal(SIGTERM);
+    const Outcome stopped = program.finish();
+    EXPECT_EQ(stopped.exit_code, 4) << stopped.log;
+    EXPECT_NE(stopped.log.find("is not saved: a save takes up to"), std::string::npos)
+        << stopped.log;
+    EXPECT_NE(stopped.log.find("the newest checkpoint is "), std::string::npos) << stopped.log;
+    EXPECT_TRUE(std::filesystem::is_empty(run_directory("run") + "/emergency"));
+    ASSERT_EQ(train("run", {"--resume", "latest"}).exit_code, 0);
+    EXPECT_EQ(hash_of("run"), hash_of("straight"));
+    EXPECT_EQ(exact_lines("run"), exact_lines("straight"));
+}
+
+TEST_F(TrainCommand, IntervalMayBeATime) {
+    const Outcome trained = train("run", {"--max-steps", "6", "--checkpoint.interval", "1ms"});
+    EXPECT_EQ(trained.exit_code, 2) << "a time has whole letters: 1m, 0.001s";
+    ASSERT_EQ(train("run", {"--max-steps", "6", "--checkpoint.interval", "0.001s"}).exit_code, 0);
+    for (int step = 1; step <= 6; ++step) {
+        EXPECT_TRUE(std::filesystem::exists(
+            fmt::format("{}/rolling/step_{:08}", run_directory("run"), step)))
+            << step;
+    }
+}
+
 // The exit code of the printed resume command, run by a shell.
 int run_printed_command(const std::string& run_directory) {
     const Outcome printed = run_program({"checkpoints", "resume-command", run_directory});
