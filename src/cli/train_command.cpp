@@ -194,8 +194,15 @@ void tell_start(const config::Settings& settings,
                    kernels.name());
 }
 
+bool is_failure(const train::TrainerResult& result) {
+    return result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable;
+}
+
 void tell_end(const train::TrainerResult& result, const std::string& run_directory) {
-    base::log_info("{}", result.reason);
+    // The reason of a failure is the last line, and main's.
+    if (!is_failure(result)) {
+        base::log_info("{}", result.reason);
+    }
     if (result.best) {
         base::log_info("best val loss {:.4f} at step {}", result.best->val_loss, result.best->step);
     }
@@ -271,10 +278,11 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
     const train::TrainerResult result = trainer.run();
     tell_end(result, paths.directory);
     if (result.saver_is_stuck) {
+        base::log_alarm("{}", result.reason);
         // Its thread waits for a disk that may never answer: joining it would break the deadline.
         std::_Exit(static_cast<int>(result.exit_code));
     }
-    if (result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable) {
+    if (is_failure(result)) {
         throw Failure(result.exit_code, result.reason);
     }
     return result.exit_code;

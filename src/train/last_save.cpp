@@ -72,8 +72,8 @@ LastSave save_last(Saver& saver,
         }
     }
     if (!saver.poison() && !saver.wait_published(deadlines.retrying_seconds) &&
-        !saver.settle(std::max(deadlines.writing_seconds,
-                               base::monotonic_seconds() + kLastTrySeconds))) {
+        !saver.settle(
+            std::max(deadlines.writing_seconds, base::monotonic_seconds() + kLastTrySeconds))) {
         return still_writing(saver, step);
     }
     return saver.last_good_step() == step ? saved(saver, step) : failed(saver, step);

@@ -24,6 +24,11 @@ using checkpoint::Pool;
 
 namespace {
 
+// A nan has a sign that means nothing to a reader.
+std::string in_words(double number) {
+    return std::isnan(number) ? "nan" : fmt::format("{}", number);
+}
+
 std::string in_words(const data::Cursor& cursor) {
     return fmt::format("epoch {}, sample {}", cursor.epoch, cursor.sample);
 }
@@ -223,8 +228,8 @@ void Trainer::handle_refused_step(telemetry::StepMetrics& metrics) {
     const std::string what = fmt::format(
         "step {} was refused: loss {}, gradient norm {} (rank 0, {}); no weight was touched",
         metrics.step,
-        metrics.loss,
-        metrics.grad_norm,
+        in_words(metrics.loss),
+        in_words(metrics.grad_norm),
         in_words(position_.cursor));
     metrics.events.emplace_back("refused: loss or gradient norm not finite");
     if (options_.train.on_bad_loss == BadLossPolicy::kSkip) {
@@ -356,6 +361,25 @@ TrainerResult Trainer::stopped(ExitCode exit_code, const std::string& why, doubl
     return result;
 }
 
+bool Trainer::repeats_a_refusal() const {
+    const bool began_refused =
+        start_.resumed_line && (!std::isfinite(start_.resumed_line->loss) ||
+                                !std::isfinite(start_.resumed_line->grad_norm));
+    return began_refused && refused_steps_ == position_.step - start_step_;
+}
+
+TrainerResult Trainer::stopped_without_a_save() {
+    parts_.progress.finish();
+    TrainerResult result = result_now();
+    result.exit_code = ExitCode::kFailed;
+    result.reason = fmt::format(
+        "{}; no step was accepted since {}, so nothing is saved anew: lower "
+        "optimizer.learning_rate and resume an older checkpoint, or set train.on_bad_loss to skip",
+        *guard_reason_,
+        parts_.saver.last_published()->label);
+    return result;
+}
+
 TrainerResult Trainer::end_of_run() {
     parts_.progress.finish();
     const LastSave last = save_last(
@@ -443,6 +467,9 @@ TrainerResult Trainer::run_steps() {
         }
         if (const auto poison = parts_.saver.poison()) {
             guard_reason_ = "the state is not finite: " + *poison;
+        }
+        if (guard_reason_ && repeats_a_refusal()) {
+            return stopped_without_a_save();
         }
         if (guard_reason_) {
             return stopped(ExitCode::kFailed, *guard_reason_, base::monotonic_seconds());

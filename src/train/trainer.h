@@ -117,6 +117,10 @@ private:
     void tell_cost_of_a_crash();
     TrainerResult end_of_run();
     TrainerResult stopped(base::ExitCode exit_code, const std::string& why, double asked_seconds);
+    // A run that is started again and again must not fill the pool with one and the same state:
+    // true when it began at a refused step and none was accepted since.
+    [[nodiscard]] bool repeats_a_refusal() const;
+    TrainerResult stopped_without_a_save();
     [[noreturn]] void end_out_of_memory(const std::string& what);
     bool must_look_at_the_last_step();
     [[nodiscard]] TrainerResult result_now() const;

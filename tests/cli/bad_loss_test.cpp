@@ -36,7 +36,7 @@ TEST_F(BadLoss, RestartLoopLeavesOneEmergencyCheckpoint) {
     for (int start = 0; start < 2; ++start) {
         const Outcome again = train_steps("run", "6", "stop");
         EXPECT_EQ(again.exit_code, 1) << again.log;
-        EXPECT_EQ(again.log.find("saved "), std::string::npos) << again.log;
+        EXPECT_EQ(again.log.find("\nsaved "), std::string::npos) << again.log;
     }
     const std::string listed = run_program({"checkpoints", "list", run_directory("run")}).out;
     EXPECT_EQ(listed.find("_r2"), std::string::npos) << listed;
