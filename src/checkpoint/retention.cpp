@@ -21,6 +21,15 @@ Order order_of(const Entry& entry) {
     return {entry.manifest.identity.lineage, entry.manifest.identity.step};
 }
 
+}  // namespace
+
+RetentionLimits RetentionLimits::of(const CheckpointConfig& config) {
+    RetentionLimits limits;
+    limits.keep_rolling = std::max<std::int64_t>(config.keep, 2);
+    limits.keep_emergency = std::max<std::int64_t>(config.keep_emergency, 1);
+    return limits;
+}
+
 std::int64_t limit_of(Pool pool, const RetentionLimits& limits) {
     switch (pool) {
         case Pool::kRolling:
@@ -40,8 +49,7 @@ std::int64_t limit_of(Pool pool, const RetentionLimits& limits) {
     return kForEver;
 }
 
-// The two newest points of the current line, whatever pools hold them.
-std::set<Order> protected_orders(const Catalog& catalog) {
+std::set<std::pair<std::int64_t, std::int64_t>> newest_points(const Catalog& catalog) {
     std::set<Order> orders;
     for (const Entry* entry : resume_candidates(catalog)) {
         orders.insert(order_of(*entry));
@@ -52,21 +60,12 @@ std::set<Order> protected_orders(const Catalog& catalog) {
     return orders;
 }
 
-}  // namespace
-
-RetentionLimits RetentionLimits::of(const CheckpointConfig& config) {
-    RetentionLimits limits;
-    limits.keep_rolling = std::max<std::int64_t>(config.keep, 2);
-    limits.keep_emergency = std::max<std::int64_t>(config.keep_emergency, 1);
-    return limits;
-}
-
 std::vector<Deletion> plan_deletions(const Catalog& catalog, const RetentionLimits& limits) {
     const Entry* head = find_head(catalog);
     if (head == nullptr) {
         return {};
     }
-    const std::set<Order> newest = protected_orders(catalog);
+    const std::set<Order> newest = newest_points(catalog);
     std::vector<Deletion> plan;
     for (const Pool pool : kAllPools) {
         std::vector<const Entry*> members;

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/catalog.h"
@@ -25,6 +27,14 @@ struct RetentionLimits {
     // From the config; values below the floor are raised to it (2 rolling, 1 emergency).
     static RetentionLimits of(const CheckpointConfig& config);
 };
+
+// What limits say of a pool, raised to its floor; the largest number there is for `epoch` and
+// `keep`, which are kept for ever.
+std::int64_t limit_of(Pool pool, const RetentionLimits& limits);
+
+// (lineage, step) of the two newest usable points of the current line, whatever pools hold them:
+// what no plan may delete.
+std::set<std::pair<std::int64_t, std::int64_t>> newest_points(const Catalog& catalog);
 
 struct Deletion {
     Pool pool = Pool::kRolling;

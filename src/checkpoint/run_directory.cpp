@@ -1,5 +1,6 @@
 #include "checkpoint/run_directory.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "checkpoint/pool_link.h"
 #include "checkpoint/run_choice.h"
+#include "checkpoint/space_relief.h"
 #include "fs/durable_write.h"
 
 namespace holdfast::checkpoint {
@@ -91,6 +93,47 @@ ReclaimReport RunDirectory::tidy(const RetentionLimits& limits, TransferBuffers&
     report.merge(reclaimer.clear_leftovers());
     report.merge(reclaimer.execute(plan_deletions(scan(), limits)));
     return report;
+}
+
+namespace {
+
+bool is_among(const Entry& entry, const std::vector<Deletion>& deletions) {
+    return std::any_of(deletions.begin(), deletions.end(), [&](const Deletion& deletion) {
+        return deletion.pool == entry.pool && deletion.name == entry.name;
+    });
+}
+
+}  // namespace
+
+RoomReport RunDirectory::make_room(std::uint64_t bytes_wanted) const {
+    RoomReport room;
+    if (const Status held = lock_.still_held(); !held.ok()) {
+        room.reclaimed.failures.push_back(held.error().what);
+        return room;
+    }
+    // Where the space cannot be asked for, all of it is taken to be missing.
+    const Result<fs::SpaceStatus> space = file_system_->space(paths_.directory);
+    const std::uint64_t available = space.ok() ? space.value().available_bytes : 0;
+    const std::uint64_t missing =
+        available < bytes_wanted ? bytes_wanted - available : bytes_wanted;
+    Reclaimer reclaimer(*file_system_, paths_);
+    room.reclaimed = reclaimer.clear_leftovers();
+    Catalog catalog = scan();
+    while (room.reclaimed.freed_bytes < missing) {
+        std::vector<Deletion> deletions;
+        for (Relief& relief : plan_relief(catalog, missing - room.reclaimed.freed_bytes).reliefs) {
+            deletions.push_back(std::move(relief.deletion));
+        }
+        if (deletions.empty()) {
+            break;
+        }
+        room.reclaimed.merge(reclaimer.execute(deletions));
+        // Each is tried once: one that will not go must not keep the others from going.
+        std::erase_if(catalog.entries,
+                      [&](const Entry& entry) { return is_among(entry, deletions); });
+    }
+    room.is_enough = room.reclaimed.freed_bytes >= missing;
+    return room;
 }
 
 Status update_latest(fs::FileSystem& file_system,

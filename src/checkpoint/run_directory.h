@@ -30,6 +30,13 @@
 
 namespace holdfast::checkpoint {
 
+// What make_room() did.
+struct RoomReport {
+    ReclaimReport reclaimed;
+    // As many bytes were freed as were missing. When not, everything that may go is gone.
+    bool is_enough = false;
+};
+
 class RunDirectory {
 public:
     [[nodiscard]] const RunPaths& paths() const { return paths_; }
@@ -64,6 +71,12 @@ public:
     // Only after publish() succeeded and with no PendingSave of this run open. Nothing the disk
     // does is fatal: the report tells.
     ReclaimReport tidy(const RetentionLimits& limits, TransferBuffers& buffers) const;
+    // For a save of `bytes_wanted` (margin included) that the disk refused for want of space: frees
+    // what is missing, leftovers first, then what checkpoint/space_relief lets go. Where the disk
+    // says that there is space, a quota speaks: then all of `bytes_wanted` is missing. Checks the
+    // lock; only with no PendingSave of this run open. An entry that cannot be deleted is reported
+    // and the next one taken. Owed pools are not served: a copy would take the space.
+    [[nodiscard]] RoomReport make_room(std::uint64_t bytes_wanted) const;
 
     RunDirectory(fs::FileSystem& file_system,
                  RunPaths paths,

@@ -187,6 +187,7 @@ TEST_F(RunDirectoryTest, NothingIsWrittenOnceTheLockFileIsNotOurs) {
         ErrorKind::kBusy);
     EXPECT_EQ(run.begin_save(make_save_id(), 1, shared_buffers()).error().kind, ErrorKind::kBusy);
     EXPECT_THAT(run.tidy({}, shared_buffers()).failures, ElementsAre(HasSubstr("no longer")));
+    EXPECT_THAT(run.make_room(1).reclaimed.failures, ElementsAre(HasSubstr("no longer")));
     EXPECT_THAT(labels(), ElementsAre("rolling/step_00000000"));
 }
 
