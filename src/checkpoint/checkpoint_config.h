@@ -17,6 +17,10 @@ struct CheckpointConfig {
         0;  // steps; the first save at or after each multiple is kept for ever; 0: off
     std::string backup = "auto";  // auto | on | off: real second copies
     std::string backup_dir;       // empty: inside the run directory
+
+    std::string on_disk_short = "warn";    // warn | refuse: no room for the whole run
+    std::int64_t disk_warn_percent = 70;   // of the disk full; 0: off
+    std::int64_t disk_alert_percent = 90;  // of the disk full; 0: off
 };
 
 }  // namespace holdfast::checkpoint

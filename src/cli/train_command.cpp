@@ -1,5 +1,6 @@
 // holdfast train: from the command line to a run that is finished or safely stopped.
 #include <cstdlib>
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "cli/automatic_choices.h"
 #include "cli/checkpoint_list.h"
 #include "cli/command.h"
+#include "cli/disk_check.h"
 #include "cli/resume_words.h"
 #include "cli/run_environment.h"
 #include "cli/starting_point.h"
@@ -20,6 +22,7 @@
 #include "config/resolve.h"
 #include "config/settings_change.h"
 #include "fs/real_file_system.h"
+#include "telemetry/disk_monitor.h"
 #include "telemetry/flops.h"
 #include "telemetry/metrics_log.h"
 #include "telemetry/progress_line.h"
@@ -194,6 +197,29 @@ void tell_start(const config::Settings& settings,
                    kernels.name());
 }
 
+// None where it is off.
+std::unique_ptr<telemetry::TensorboardWriter> open_tensorboard(const config::Settings& settings,
+                                                               const checkpoint::OpenedRun& opened,
+                                                               std::int64_t step) {
+    if (!settings.log.tensorboard) {
+        return nullptr;
+    }
+    return value_or_fail(
+        telemetry::TensorboardWriter::open(fs::real_file_system(),
+                                           opened.run.paths().in_run(checkpoint::kTensorboardName),
+                                           opened.fresh ? std::nullopt : std::optional(step)));
+}
+
+// None where both thresholds are off.
+std::unique_ptr<telemetry::DiskMonitor> make_disk_monitor(const config::Settings& settings,
+                                                          const std::string& run_directory) {
+    const telemetry::DiskThresholds thresholds{settings.checkpoint.disk_warn_percent,
+                                               settings.checkpoint.disk_alert_percent};
+    return thresholds.any() ? std::make_unique<telemetry::DiskMonitor>(
+                                  fs::real_file_system(), run_directory, thresholds)
+                            : nullptr;
+}
+
 bool is_failure(const train::TrainerResult& result) {
     return result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable;
 }
@@ -217,6 +243,20 @@ void tell_end(const train::TrainerResult& result, const std::string& run_directo
     if (command.ok()) {
         base::log_info("go on with: {}", command.value());
     }
+}
+
+// While the saver lives: one that is stuck is left behind.
+ExitCode end_run(const train::TrainerResult& result, const std::string& run_directory) {
+    tell_end(result, run_directory);
+    if (result.saver_is_stuck) {
+        base::log_alarm("{}", result.reason);
+        // Its thread waits for a disk that may never answer: joining it would break the deadline.
+        std::_Exit(static_cast<int>(result.exit_code));
+    }
+    if (is_failure(result)) {
+        throw Failure(result.exit_code, result.reason);
+    }
+    return result.exit_code;
 }
 
 ExitCode train_in(checkpoint::OpenedRun& opened,
@@ -245,16 +285,15 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
             total);
         return ExitCode::kDone;
     }
+    check_disk(opened.run,
+               settings,
+               {point.start.position.step, total, training.windows().window_count()},
+               checkpoint_bytes(training.snapshot()));
     bring_log_back(file_system, paths, point);
     const auto metrics_log =
         value_or_fail(telemetry::MetricsLog::open(file_system, paths.in_run(checkpoint::kLogName)));
-    std::unique_ptr<telemetry::TensorboardWriter> tensorboard;
-    if (settings.log.tensorboard) {
-        tensorboard = value_or_fail(telemetry::TensorboardWriter::open(
-            file_system,
-            paths.in_run(checkpoint::kTensorboardName),
-            opened.fresh ? std::nullopt : std::optional(point.start.position.step)));
-    }
+    const auto tensorboard = open_tensorboard(settings, opened, point.start.position.step);
+    const auto disk_monitor = make_disk_monitor(settings, paths.directory);
     const auto loader = value_or_fail(training.make_loader(point.start.position.cursor));
     telemetry::ProgressLine progress(telemetry::stderr_screen(), total);
     train::Saver saver(opened.run,
@@ -275,17 +314,7 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                             .stop = stop,
                             .capture = [&] { training.capture(); }},
                            std::move(point.start));
-    const train::TrainerResult result = trainer.run();
-    tell_end(result, paths.directory);
-    if (result.saver_is_stuck) {
-        base::log_alarm("{}", result.reason);
-        // Its thread waits for a disk that may never answer: joining it would break the deadline.
-        std::_Exit(static_cast<int>(result.exit_code));
-    }
-    if (is_failure(result)) {
-        throw Failure(result.exit_code, result.reason);
-    }
-    return result.exit_code;
+    return end_run(trainer.run(), paths.directory);
 }
 
 }  // namespace

@@ -63,6 +63,34 @@ void declare_checkpoint(OptionList& list) {
             "Where the second copies go: best on another disk. Empty: inside the run's folder.");
 }
 
+void declare_disk(OptionList& list) {
+    list.add(
+            "checkpoint.on_disk_short",
+            [](auto& s) -> auto& { return s.checkpoint.on_disk_short; },
+            ChangeRule::kFree,
+            "",
+            "What happens at the start when the disk has no room for all checkpoints of the run.")
+        .words({"warn", "refuse"})
+        .add(
+            "checkpoint.disk_warn_percent",
+            [](auto& s) -> auto& { return s.checkpoint.disk_warn_percent; },
+            ChangeRule::kFree,
+            "percent",
+            "How full the disk gets before the log warns of it.")
+        .at_least(1)
+        .at_most(100)
+        .zero_is("off")
+        .add(
+            "checkpoint.disk_alert_percent",
+            [](auto& s) -> auto& { return s.checkpoint.disk_alert_percent; },
+            ChangeRule::kFree,
+            "percent",
+            "How full it gets before the warning becomes an alarm.")
+        .at_least(1)
+        .at_most(100)
+        .zero_is("off");
+}
+
 void declare_log(OptionList& list) {
     list.add(
             "log.tensorboard",
@@ -97,6 +125,7 @@ void declare_log(OptionList& list) {
 
 void declare_keeping_options(OptionList& list) {
     declare_checkpoint(list);
+    declare_disk(list);
     declare_log(list);
 }
 

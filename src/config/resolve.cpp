@@ -153,6 +153,18 @@ void find_other_problems(const Settings& settings, Problems& problems) {
     }
 }
 
+void find_disk_problems(const Settings& settings, Problems& problems) {
+    const std::int64_t warn = settings.checkpoint.disk_warn_percent;
+    const std::int64_t alert = settings.checkpoint.disk_alert_percent;
+    if (alert > 0 && alert < warn) {
+        add_problem(problems,
+                    fmt::format("checkpoint.disk_alert_percent: {} is below "
+                                "checkpoint.disk_warn_percent {}",
+                                alert,
+                                warn));
+    }
+}
+
 // Dotted keys in alphabetical order, of the options `takes` agrees to.
 template <typename Predicate>
 std::string canonical_json(const Settings& settings, Predicate takes) {
@@ -179,6 +191,7 @@ std::vector<base::Error> find_problems(const Settings& settings) {
         find_model_problems(settings, problems);
         find_batch_problems(settings, problems);
         find_schedule_problems(settings, problems);
+        find_disk_problems(settings, problems);
         find_other_problems(settings, problems);
     }
     return problems;

@@ -15,8 +15,8 @@ namespace holdfast::config {
 // each; empty when all is well. Ranges come from the table of options, the rest from here:
 // model.n_head divides model.n_embd; batch.batch_tokens is a whole number of micro-batches (and of
 // lanes) of model.block_size tokens, else the nearest values that do are named; the schedule knows
-// its horizon; warm-up and lowest rate fit; data.train names something. What the program chooses
-// itself (0, "auto") is checked where it is chosen.
+// its horizon; warm-up and lowest rate fit; the disk alarms no earlier than it warns; data.train
+// names something. What the program chooses itself (0, "auto") is checked where it is chosen.
 std::vector<base::Error> find_problems(const Settings& settings);
 
 // The first of them.

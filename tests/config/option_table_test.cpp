@@ -92,13 +92,16 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "checkpoint.keep_every",
                             "checkpoint.backup",
                             "checkpoint.backup_dir",
+                            "checkpoint.on_disk_short",
+                            "checkpoint.disk_warn_percent",
+                            "checkpoint.disk_alert_percent",
                             "log.tensorboard",
                             "log.json",
                             "log.sample_interval",
                             "log.sample_prompts"}) {
         EXPECT_NE(option_table().find(key), nullptr) << key;
     }
-    EXPECT_EQ(option_table().options().size(), 52U);
+    EXPECT_EQ(option_table().options().size(), 55U);
 }
 
 TEST(OptionTable, EachOptionReachesAMemberOfItsOwn) {

@@ -105,6 +105,18 @@ TEST(Resolve, WarmUpAndLowestRateMustFit) {
               "schedule.min_learning_rate: 1 is above optimizer.learning_rate 0.0006");
 }
 
+TEST(Resolve, TheDiskAlarmsNoEarlierThanItWarns) {
+    Settings settings = good();
+    settings.checkpoint.disk_alert_percent = 69;
+    EXPECT_EQ(first_problem(settings),
+              "checkpoint.disk_alert_percent: 69 is below checkpoint.disk_warn_percent 70");
+    for (const auto& [warn, alert] : {std::pair(70, 70), std::pair(70, 0), std::pair(0, 1)}) {
+        settings.checkpoint.disk_warn_percent = warn;
+        settings.checkpoint.disk_alert_percent = alert;
+        EXPECT_EQ(first_problem(settings), "none") << warn << " and " << alert;
+    }
+}
+
 TEST(Resolve, DataNameAndPromptsAreAskedFor) {
     Settings settings = good();
     settings.data.train.clear();
