@@ -48,7 +48,8 @@ LastSave save_last(Saver& saver,
                    std::int64_t step,
                    const LastSaveDeadlines& deadlines,
                    const std::function<void()>& save) {
-    if (!saver.settle(deadlines.writing_seconds)) {
+    // At the deadline the deletions after a save may be under way: they wait for nobody.
+    if (!saver.settle(deadlines.writing_seconds) && saver.in_flight_seconds() > 0) {
         return still_writing(saver, step);
     }
     if (saver.last_good_step() == step) {
@@ -67,7 +68,7 @@ LastSave save_last(Saver& saver,
                                 newest_in_words(saver))};
         }
         save();
-        if (!saver.settle(deadlines.writing_seconds)) {
+        if (!saver.settle(deadlines.writing_seconds) && saver.in_flight_seconds() > 0) {
             return still_writing(saver, step);
         }
     }

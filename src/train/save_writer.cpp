@@ -10,6 +10,7 @@
 #include "base/words.h"
 #include "checkpoint/checkpoint_name.h"
 #include "checkpoint/keep_schedule.h"
+#include "checkpoint/red_flags.h"
 #include "state/finite_scan.h"
 
 namespace holdfast::train {
@@ -21,6 +22,8 @@ using base::Status;
 using checkpoint::Pool;
 
 namespace {
+
+constexpr std::int64_t kSavesBetweenLooks = 10;
 
 std::vector<checkpoint::TensorSource> to_sources(const std::vector<state::TensorBytes>& tensors) {
     std::vector<checkpoint::TensorSource> sources;
@@ -66,6 +69,9 @@ Result<checkpoint::PublishedCheckpoint> SaveWriter::write(const SaveOrder& order
             return written;
         }
         first_error = written.error();
+        if (first_error->kind == ErrorKind::kNoSpace) {
+            make_room();
+        }
     }
 }
 
@@ -88,14 +94,14 @@ Result<checkpoint::PublishedCheckpoint> SaveWriter::write_once(const SaveOrder& 
         const std::vector<checkpoint::TensorSource> model = to_sources(snapshot_.model_tensors());
         const std::vector<checkpoint::TensorSource> optimizer =
             to_sources(snapshot_.optimizer_tensors());
-        std::uint64_t bytes_expected = 0;
+        bytes_expected_ = 0;
         for (const auto* sources : {&model, &optimizer}) {
             for (const checkpoint::TensorSource& source : *sources) {
-                bytes_expected += source.bytes.size();
+                bytes_expected_ += source.bytes.size();
             }
         }
         Result<checkpoint::PendingSave> pending =
-            run_.begin_save(manifest.identity.save_id, bytes_expected, buffers_);
+            run_.begin_save(manifest.identity.save_id, bytes_expected_, buffers_);
         if (!pending.ok()) {
             return pending.error();
         }
@@ -120,19 +126,52 @@ Result<checkpoint::PublishedCheckpoint> SaveWriter::link(
     return run_.link(checkpoint, pool, buffers_);
 }
 
+void SaveWriter::make_room() {
+    const checkpoint::RoomReport room =
+        run_.make_room(bytes_expected_ + checkpoint::kSpaceMarginBytes);
+    tell_deletions(room.reclaimed, "to make room for a save, ");
+    for (const std::string& failure : room.reclaimed.failures) {
+        base::log_alarm("{}", failure);
+    }
+}
+
+checkpoint::ReclaimReport SaveWriter::carry_out_deletions() {
+    checkpoint::ReclaimReport report = run_.tidy(options_.limits, buffers_);
+    tell_deletions(report, "");
+    return report;
+}
+
 void SaveWriter::tidy() {
-    const checkpoint::ReclaimReport report = run_.tidy(options_.limits, buffers_);
-    for (const std::string& failure : report.failures) {
+    for (const std::string& failure : carry_out_deletions().failures) {
         base::log_alarm("{}; tried again after the next save", failure);
     }
-    if (!report.deleted.empty()) {
-        base::log_info("deleted {} ({} freed{})",
-                       fmt::join(report.deleted, ", "),
-                       base::bytes_in_words(report.freed_bytes),
-                       report.held_bytes > 0 ? fmt::format(", {} still held by another pool",
-                                                           base::bytes_in_words(report.held_bytes))
-                                             : "");
+}
+
+void SaveWriter::tidy_after_save() {
+    const checkpoint::ReclaimReport report = carry_out_deletions();
+    for (const std::string& flag : checkpoint::red_flags(run_.scan(), options_.limits, report)) {
+        base::log_alarm("{}", flag);
     }
+    if (++saves_ % kSavesBetweenLooks == 0 && options_.disk_monitor != nullptr) {
+        options_.disk_monitor->look();
+    }
+}
+
+void SaveWriter::tell_deletions(const checkpoint::ReclaimReport& report, std::string_view why) {
+    if (report.deleted.empty()) {
+        return;
+    }
+    const Result<fs::SpaceStatus> space = run_.file_system().space(run_.paths().directory);
+    base::log_info("{}deleted {} ({} freed{}{})",
+                   why,
+                   fmt::join(report.deleted, ", "),
+                   base::bytes_in_words(report.freed_bytes),
+                   report.held_bytes > 0 ? fmt::format(", {} still held by another pool",
+                                                       base::bytes_in_words(report.held_bytes))
+                                         : "",
+                   space.ok() ? fmt::format("; {} of the disk free",
+                                            base::bytes_in_words(space.value().available_bytes))
+                              : "");
 }
 
 Status SaveWriter::look_at_directory(bool& made_again) {

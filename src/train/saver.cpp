@@ -277,7 +277,7 @@ void Saver::run_save(SaveOrder order, std::int64_t failures_before) {
     published_ = std::move(written).value();
     note_published(order, failures_before, seconds);
     retry_links();
-    writer_.tidy();
+    writer_.tidy_after_save();
 }
 
 void Saver::note_published(const SaveOrder& order, std::int64_t failures_before, double seconds) {
