@@ -59,6 +59,40 @@ TEST_F(SaverTest, P6_ErrorOfAMomentIsTriedAgainAtOnceUnderAnotherId) {
     EXPECT_THAT(labels(), ElementsAre("rolling/step_00000001"));
 }
 
+TEST_F(SaverTest, P6_FullDiskMakesRoomAndTheSaveIsTriedAgainAtOnce) {
+    for (const std::int64_t step : {1, 2, 3, 4}) {
+        ASSERT_TRUE(save(step));
+        ASSERT_TRUE(saver_->settle(much_later()));
+    }
+    // The disk has space, so this is a quota: all that the save needs is freed, which is all there
+    // is but the two newest.
+    faults_.arm({.operation = fs::Operation::kReserve, .path_part = "model", .os_errno = EDQUOT});
+    ASSERT_TRUE(save(5));
+    ASSERT_TRUE(saver_->settle(much_later()));
+    EXPECT_THAT(
+        labels(),
+        ElementsAre("rolling/step_00000003", "rolling/step_00000004", "rolling/step_00000005"));
+    EXPECT_EQ(count_logged(LogLevel::kInfo, "to make room for a save, deleted"), 1U);
+    EXPECT_EQ(saver_->failed_saves(), 0);
+}
+
+TEST_F(SaverTest, PoolAboveItsLimitIsShouted) {
+    faults_.arm({.operation = fs::Operation::kRename,
+                 .path_part = ".trash",
+                 .os_errno = EIO,
+                 .for_ever = true});
+    for (std::int64_t step = 1; step <= 11; ++step) {
+        ASSERT_TRUE(save(step));
+        ASSERT_TRUE(saver_->settle(much_later()));
+    }
+    EXPECT_EQ(count_logged(LogLevel::kAlarm, "the pool rolling holds 11 checkpoints"), 1U);
+    EXPECT_GE(count_logged(LogLevel::kAlarm, "tried again after the next save"), 1U);
+    faults_.disarm();
+    ASSERT_TRUE(save(12));
+    ASSERT_TRUE(saver_->settle(much_later()));
+    EXPECT_EQ(labels().size(), 10U);
+}
+
 TEST_F(SaverTest, PoolOfASaveThatWaitsIsJoinedWithIt) {
     fill_disk();
     ASSERT_TRUE(save(1));
