@@ -27,8 +27,14 @@ constexpr std::uint32_t kImmutable = 0444;
 StreamWriter::StreamWriter(std::unique_ptr<fs::File> file,
                            std::uint64_t bytes,
                            bool direct,
-                           TransferBuffers& buffers)
-    : file_(std::move(file)), bytes_expected_(bytes), direct_(direct), buffers_(buffers) {}
+                           TransferBuffers& buffers,
+                           BufferUse use)
+    : file_(std::move(file)),
+      bytes_expected_(bytes),
+      direct_(direct),
+      buffers_(buffers),
+      use_(use),
+      buffer_index_(use == BufferUse::kBoth ? 0 : 1) {}
 
 StreamWriter::~StreamWriter() {
     if (in_flight_.valid()) {
@@ -40,7 +46,8 @@ Result<std::unique_ptr<StreamWriter>> StreamWriter::create(fs::FileSystem& file_
                                                            const std::string& path,
                                                            std::uint64_t bytes,
                                                            bool direct,
-                                                           TransferBuffers& buffers) {
+                                                           TransferBuffers& buffers,
+                                                           BufferUse use) {
     Result<std::unique_ptr<fs::File>> file = file_system.open(
         path,
         fs::OpenOptions{
@@ -56,7 +63,7 @@ Result<std::unique_ptr<StreamWriter>> StreamWriter::create(fs::FileSystem& file_
         }
     }
     return std::unique_ptr<StreamWriter>(
-        new StreamWriter(std::move(file).value(), bytes, direct, buffers));
+        new StreamWriter(std::move(file).value(), bytes, direct, buffers, use));
 }
 
 Status StreamWriter::append(std::span<const std::byte> bytes) {
@@ -99,6 +106,9 @@ Status StreamWriter::flush_chunk() {
     const bool last = record_.bytes >= bytes_expected_;
     offset_ += filled_;
     filled_ = 0;
+    if (use_ == BufferUse::kSecondOnly) {
+        return write();
+    }
     buffer_index_ = 1 - buffer_index_;
     if (last) {
         return write();
@@ -139,9 +149,10 @@ Result<FileRecord> write_once(fs::FileSystem& file_system,
                               std::uint64_t bytes,
                               bool direct,
                               TransferBuffers& buffers,
-                              const std::function<Status(StreamWriter&)>& produce) {
+                              const std::function<Status(StreamWriter&)>& produce,
+                              BufferUse use) {
     Result<std::unique_ptr<StreamWriter>> writer =
-        StreamWriter::create(file_system, path, bytes, direct, buffers);
+        StreamWriter::create(file_system, path, bytes, direct, buffers, use);
     if (!writer.ok()) {
         return writer.error();
     }
@@ -189,16 +200,17 @@ Result<VerifiedFile> write_verified_file(fs::FileSystem& file_system,
                                          const std::string& name,
                                          std::uint64_t bytes,
                                          TransferBuffers& buffers,
-                                         const std::function<Status(StreamWriter&)>& produce) {
+                                         const std::function<Status(StreamWriter&)>& produce,
+                                         BufferUse use) {
     const std::string path = fs::join(directory, name);
-    Result<FileRecord> record = write_once(file_system, path, bytes, true, buffers, produce);
+    Result<FileRecord> record = write_once(file_system, path, bytes, true, buffers, produce, use);
     if (!record.ok() && record.error().os_errno == EINVAL) {
         // No O_DIRECT here (tmpfs, some network and FUSE mounts): the page cache, then.
         const Status removed = file_system.remove_file(path);
         if (!removed.ok() && removed.error().kind != ErrorKind::kNotFound) {
             return removed.error();
         }
-        record = write_once(file_system, path, bytes, false, buffers, produce);
+        record = write_once(file_system, path, bytes, false, buffers, produce, use);
     }
     if (!record.ok()) {
         return record.error().within(fmt::format("writing {}", path));

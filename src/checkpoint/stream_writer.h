@@ -1,5 +1,6 @@
-// Writes one new file from front to back through the two transfer buffers: while one is being
-// written by a second thread, the other is filled and hashed by this one.
+// Writes one new file from front to back through the transfer buffers: while one is being written
+// by a second thread, the other is filled and hashed by this one; or through one buffer alone, by
+// the calling thread.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +18,11 @@
 
 namespace holdfast::checkpoint {
 
+enum class BufferUse {
+    kBoth,        // one is written by a second thread while the other is filled
+    kSecondOnly,  // written by the calling thread; the first is free for who produces the bytes
+};
+
 class StreamWriter {
 public:
     // Makes `path` (kExists when taken) with mode 0444 under the umask and reserves `bytes`.
@@ -24,7 +30,8 @@ public:
                                                               const std::string& path,
                                                               std::uint64_t bytes,
                                                               bool direct,
-                                                              TransferBuffers& buffers);
+                                                              TransferBuffers& buffers,
+                                                              BufferUse use);
     // Copies and hashes; returns while the last chunk may still be on its way to the disk.
     base::Status append(std::span<const std::byte> bytes);
     // Everything on its way, exact length, fsync, close. The record's name is left to the caller.
@@ -38,7 +45,8 @@ private:
     StreamWriter(std::unique_ptr<fs::File> file,
                  std::uint64_t bytes,
                  bool direct,
-                 TransferBuffers& buffers);
+                 TransferBuffers& buffers,
+                 BufferUse use);
     base::Status flush_chunk();
     base::Status wait();
 
@@ -46,7 +54,8 @@ private:
     std::uint64_t bytes_expected_;
     bool direct_;
     TransferBuffers& buffers_;
-    std::size_t buffer_index_ = 0;
+    BufferUse use_;
+    std::size_t buffer_index_;
     std::uint64_t filled_ = 0;  // of the current buffer
     std::uint64_t offset_ = 0;  // of the current buffer in the file
     FileRecord record_;
@@ -67,6 +76,7 @@ base::Result<VerifiedFile> write_verified_file(
     const std::string& name,
     std::uint64_t bytes,
     TransferBuffers& buffers,
-    const std::function<base::Status(StreamWriter&)>& produce);
+    const std::function<base::Status(StreamWriter&)>& produce,
+    BufferUse use = BufferUse::kBoth);
 
 }  // namespace holdfast::checkpoint
