@@ -164,9 +164,12 @@ Result<Entry> scan_entry(fs::FileSystem& file_system,
     return entry;
 }
 
-Catalog scan_pools(fs::FileSystem& file_system, const RunPaths& paths, const std::string& run_id) {
+Catalog scan_pools(fs::FileSystem& file_system,
+                   const RunPaths& paths,
+                   const std::string& run_id,
+                   std::span<const Pool> pools) {
     Catalog catalog;
-    for (const Pool pool : kAllPools) {
+    for (const Pool pool : pools) {
         scan_pool(file_system, paths, pool, run_id, catalog);
     }
     std::sort(catalog.entries.begin(), catalog.entries.end(), comes_before);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,10 @@ struct Catalog {
 
 // `run_id` empty: every sound entry is kPublished. A missing pool folder is an empty pool. An entry
 // that vanishes during the scan is left out.
-Catalog scan_pools(fs::FileSystem& file_system, const RunPaths& paths, const std::string& run_id);
+Catalog scan_pools(fs::FileSystem& file_system,
+                   const RunPaths& paths,
+                   const std::string& run_id,
+                   std::span<const Pool> pools = kAllPools);
 
 // One entry directory by path, wherever it is. kNotFound when there is no directory.
 base::Result<Entry> scan_entry(fs::FileSystem& file_system,

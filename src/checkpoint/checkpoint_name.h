@@ -40,6 +40,11 @@ inline constexpr std::array kAllPools{Pool::kRolling,
                                       Pool::kBackupRolling,
                                       Pool::kBackupBest};
 
+// The two sides of a store, each written by one thread: what the saver owns, and the second copies.
+inline constexpr std::array kRunPools{
+    Pool::kRolling, Pool::kEmergency, Pool::kBest, Pool::kEpoch, Pool::kKeep};
+inline constexpr std::array kBackupPools{Pool::kBackupRolling, Pool::kBackupBest};
+
 // "rolling", "backup/best": the folder, and the word in manifests and messages.
 std::string_view to_string(Pool pool);
 std::optional<Pool> parse_pool(std::string_view text);
@@ -83,10 +88,15 @@ bool is_sibling_run_name(std::string_view candidate, std::string_view directory_
 
 inline constexpr std::string_view kManifestName = "checkpoint.json";
 inline constexpr std::string_view kRunFileName = "run.json";
+// In the root of the second copies: which run they are of. Not kRunFileName: it is no run
+// directory.
+inline constexpr std::string_view kBackupMarkName = "backup.json";
 inline constexpr std::string_view kLatestName = "latest";
 inline constexpr std::string_view kLockName = "lock";
 inline constexpr std::string_view kLogName = "metrics.jsonl";
 inline constexpr std::string_view kQuarantineName = "quarantine";
+// In an entry in quarantine. Hidden: an entry that is put back is judged by its own files.
+inline constexpr std::string_view kQuarantineReasonName = ".why";
 inline constexpr std::string_view kTrashName = ".trash";
 inline constexpr std::string_view kTensorboardName = "tensorboard";
 inline constexpr std::string_view kModelFileName = "model.safetensors";

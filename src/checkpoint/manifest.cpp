@@ -111,6 +111,9 @@ std::string find_contradiction(const Manifest& m) {
     if (m.best && !std::isfinite(m.best->val_loss)) {
         return "the best loss is not a number";
     }
+    if (std::any_of(m.owed.begin(), m.owed.end(), is_backup)) {
+        return "a backup is owed: second copies are made beside, and nothing waits for them";
+    }
     std::vector<std::string> names;
     for (const FileRecord& file : m.files) {
         if (!is_plain_file_name(file.name) || file.name == kManifestName ||

@@ -104,7 +104,7 @@ struct Manifest {
     std::string config = "{}";  // resolved config, JSON object text
     std::string data_fingerprint;
     std::string environment = "{}";  // what the promises rest on, JSON object text
-    std::vector<Pool> owed;          // pools the entry must also join (settled: catalog.h)
+    std::vector<Pool> owed;  // pools the entry must also join, never a backup (settled: catalog.h)
     LogPrefix log;
     Readback readback = Readback::kCache;  // filled by PendingSave
     std::vector<FileRecord> files;         // filled by PendingSave

@@ -127,27 +127,25 @@ ReclaimReport Reclaimer::execute(const std::vector<Deletion>& deletions) {
     return report;
 }
 
-ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id) {
+ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id, Pool side) {
     ReclaimReport report;
-    for (const Pool disk : {Pool::kRolling, Pool::kBackupRolling}) {
-        const std::string root = paths_.pending_root(disk);
-        const Result<std::vector<std::string>> names = file_system_.list(root);
-        const Result<std::vector<std::string>> trash = file_system_.list(paths_.trash(disk));
-        for (const auto* listed : {&names, &trash}) {
-            // A folder that is not there (a backup disk) has nothing to clear.
-            if (!listed->ok() && listed->error().kind != ErrorKind::kNotFound) {
-                report.failures.push_back(listed->error().what);
-            }
+    const std::string root = paths_.pending_root(side);
+    const Result<std::vector<std::string>> names = file_system_.list(root);
+    const Result<std::vector<std::string>> trash = file_system_.list(paths_.trash(side));
+    for (const auto* listed : {&names, &trash}) {
+        // A folder that is not there has nothing to clear.
+        if (!listed->ok() && listed->error().kind != ErrorKind::kNotFound) {
+            report.failures.push_back(listed->error().what);
         }
-        for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
-            const auto save_id = parse_pending_name(name);
-            if (save_id && *save_id != live_save_id) {
-                empty(fs::join(root, name), report);
-            }
+    }
+    for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+        const auto save_id = parse_pending_name(name);
+        if (save_id && *save_id != live_save_id) {
+            empty(fs::join(root, name), report);
         }
-        for (const std::string& name : trash.ok() ? trash.value() : std::vector<std::string>{}) {
-            empty(fs::join(paths_.trash(disk), name), report);
-        }
+    }
+    for (const std::string& name : trash.ok() ? trash.value() : std::vector<std::string>{}) {
+        empty(fs::join(paths_.trash(side), name), report);
     }
     return report;
 }

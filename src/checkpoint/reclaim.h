@@ -35,9 +35,11 @@ public:
     Reclaimer(fs::FileSystem& file_system, RunPaths paths);
 
     ReclaimReport execute(const std::vector<Deletion>& deletions);
-    // Empties .trash and removes .pending-* directories except `live_save_id`'s.
-    ReclaimReport clear_leftovers(std::string_view live_save_id = {});
-    // Links every entry into the pools it still owes.
+    // Empties .trash and removes .pending-* directories except `live_save_id`'s, on the side of the
+    // store that `side` belongs to: the run's pools or the backups. The other side is another
+    // thread's, and may be another run's.
+    ReclaimReport clear_leftovers(std::string_view live_save_id = {}, Pool side = Pool::kRolling);
+    // Links every entry of `catalog` (of the run's pools) into the pools it still owes.
     ReclaimReport complete_owed(const Catalog& catalog, TransferBuffers& buffers);
 
 private:

@@ -85,7 +85,7 @@ std::vector<Deletion> plan_deletions(const Catalog& catalog, const RetentionLimi
                 break;
             }
             const bool superseded = is_superseded(*entry, *head);
-            if ((!superseded && newest.contains(order_of(*entry))) ||
+            if ((!superseded && !is_backup(pool) && newest.contains(order_of(*entry))) ||
                 !outstanding_pools(*entry, catalog).empty()) {
                 continue;
             }

@@ -2,8 +2,10 @@
 //
 // Each pool by itself: beyond its limit, superseded entries go first, then by (lineage, step),
 // oldest first, never by a clock. Never: the two newest usable entries of the current line of
-// descent (in whatever pool), an entry that still owes a pool, an entry that is damaged, unreadable
-// or of another run, anything in `epoch` and `keep`. Invariants R1-R4 of docs/checkpoint-format.md.
+// descent (in whatever pool but the backups), an entry that still owes a pool, an entry that is
+// damaged, unreadable or of another run, anything in `epoch` and `keep`. A second copy is spare: of
+// a backup pool only the newest is sure to stay. Each side of a store (kRunPools, kBackupPools) is
+// planned from a catalog of its own pools. Invariants R1-R4 of docs/checkpoint-format.md.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,7 @@ struct RetentionLimits {
     std::int64_t keep_rolling = 10;  // >= 2
     std::int64_t keep_emergency = 10;
     std::int64_t keep_best = 2;  // the current and the previous
-    std::int64_t keep_backup_rolling = 2;
+    std::int64_t keep_backup_rolling = 1;
     std::int64_t keep_backup_best = 1;
 
     // From the config; values below the floor are raised to it (2 rolling, 1 emergency).

@@ -1,7 +1,6 @@
 #include "checkpoint/run_directory.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -88,10 +87,13 @@ ReclaimReport RunDirectory::tidy(const RetentionLimits& limits, TransferBuffers&
         report.failures.push_back(held.error().what);
         return report;
     }
+    const auto own_pools = [this] {
+        return scan_pools(*file_system_, paths_, identity_.run_id, kRunPools);
+    };
     Reclaimer reclaimer(*file_system_, paths_);
-    ReclaimReport report = reclaimer.complete_owed(scan(), buffers);
+    ReclaimReport report = reclaimer.complete_owed(own_pools(), buffers);
     report.merge(reclaimer.clear_leftovers());
-    report.merge(reclaimer.execute(plan_deletions(scan(), limits)));
+    report.merge(reclaimer.execute(plan_deletions(own_pools(), limits)));
     return report;
 }
 
@@ -142,10 +144,6 @@ Status update_latest(fs::FileSystem& file_system,
                      std::string_view name) {
     const std::string link = paths.in_run(kLatestName);
     const std::string temporary = link + ".new";
-    const bool inside = paths.backup_directory == RunPaths::of(paths.directory).backup_directory;
-    if (is_backup(pool) && !inside) {
-        return Status{};  // a relative link cannot reach the other disk
-    }
     Status status = file_system.remove_file(temporary);
     if (status.ok() || status.error().kind == ErrorKind::kNotFound) {
         status = file_system.make_symlink(RunPaths::relative(pool, name), temporary);
@@ -167,21 +165,27 @@ Result<bool> ensure_directory(fs::FileSystem& file_system, const std::string& pa
     return made.error().kind == ErrorKind::kExists ? Result<bool>(false) : made.error();
 }
 
-// All folders of a run, durable with their names.
+// All folders of a run, durable with their names. Those of second copies on another disk are made
+// by who writes them: that disk may be missing, or another run's.
 Status make_layout(fs::FileSystem& file_system, const RunPaths& paths) {
     if (Status made = fs::make_directories(file_system, paths.directory); !made.ok()) {
         return made;
     }
-    if (Status made = fs::make_directories(file_system, paths.backup_directory); !made.ok()) {
-        return made;
-    }
-    std::vector<std::string> folders{paths.in_run(kQuarantineName),
-                                     paths.in_run(kTensorboardName),
-                                     paths.trash(Pool::kRolling),
-                                     paths.trash(Pool::kBackupRolling)};
-    for (const Pool pool : kAllPools) {
+    std::vector<std::string> folders{
+        paths.in_run(kQuarantineName), paths.in_run(kTensorboardName), paths.trash(Pool::kRolling)};
+    for (const Pool pool : kRunPools) {
         folders.push_back(paths.pool(pool));
     }
+    std::vector<std::string> parents;
+    if (paths.backup_is_inside()) {
+        folders.insert(folders.end(),
+                       {paths.backup_directory,
+                        paths.pool(Pool::kBackupRolling),
+                        paths.pool(Pool::kBackupBest),
+                        paths.trash(Pool::kBackupRolling)});
+        parents.push_back(paths.backup_directory);
+    }
+    parents.insert(parents.end(), {paths.directory, fs::parent_of(paths.directory)});
     bool any = false;
     for (const std::string& folder : folders) {
         const Result<bool> made = ensure_directory(file_system, folder);
@@ -190,8 +194,6 @@ Status make_layout(fs::FileSystem& file_system, const RunPaths& paths) {
         }
         any = any || made.value();
     }
-    const std::array parents{
-        paths.backup_directory, paths.directory, fs::parent_of(paths.directory)};
     for (const std::string& parent : parents) {
         if (!any) {
             break;
@@ -232,7 +234,8 @@ Status unchanged_since(fs::FileSystem& file_system, const RunView& before) {
 
 void tidy_at_start(const RunDirectory& run, TransferBuffers& buffers) {
     Reclaimer reclaimer(run.file_system(), run.paths());
-    ReclaimReport report = reclaimer.complete_owed(run.scan(), buffers);
+    ReclaimReport report = reclaimer.complete_owed(
+        scan_pools(run.file_system(), run.paths(), run.identity().run_id, kRunPools), buffers);
     report.merge(reclaimer.clear_leftovers());
     for (const std::string& label : report.completed) {
         base::log_info("{} was still owed and is there now", label);

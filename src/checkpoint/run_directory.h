@@ -69,7 +69,8 @@ public:
                                            TransferBuffers& buffers) const;
     // Checks the lock; serves owed pools, clears leftovers, then plans and carries out deletions.
     // Only after publish() succeeded and with no PendingSave of this run open. Nothing the disk
-    // does is fatal: the report tells.
+    // does is fatal: the report tells. Second copies are not looked at: their writer
+    // (backup_writer.h) owns them.
     ReclaimReport tidy(const RetentionLimits& limits, TransferBuffers& buffers) const;
     // For a save of `bytes_wanted` (margin included) that the disk refused for want of space: frees
     // what is missing, leftovers first, then what checkpoint/space_relief lets go. Where the disk

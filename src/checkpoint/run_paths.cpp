@@ -36,6 +36,14 @@ std::string RunPaths::trash(Pool pool) const {
     return fs::join(pending_root(pool), std::string(kTrashName));
 }
 
+std::string RunPaths::quarantine(Pool pool) const {
+    return fs::join(pending_root(pool), std::string(kQuarantineName));
+}
+
+bool RunPaths::backup_is_inside() const {
+    return backup_directory == RunPaths::of(directory).backup_directory;
+}
+
 std::string RunPaths::relative(Pool pool, std::string_view name) {
     return fmt::format("{}/{}", to_string(pool), name);
 }

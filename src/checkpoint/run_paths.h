@@ -22,6 +22,10 @@ struct RunPaths {
     [[nodiscard]] std::string pending_root(Pool pool) const;
     // The trash of the disk that holds a pool.
     [[nodiscard]] std::string trash(Pool pool) const;
+    // Where damaged entries of a pool go: the same disk.
+    [[nodiscard]] std::string quarantine(Pool pool) const;
+    // Whether the second copies lie in the run directory, and not on a disk of their own.
+    [[nodiscard]] bool backup_is_inside() const;
     // "rolling/step_00000250", relative to the run directory: for messages and `latest`.
     [[nodiscard]] static std::string relative(Pool pool, std::string_view name);
 };

@@ -20,7 +20,7 @@ Manifest full_manifest() {
     manifest.best = BestSoFar{250, 0.1, "val"};
     manifest.evaluation = EvaluationState::kDue;
     manifest.seed = UINT64_MAX;
-    manifest.owed = {Pool::kKeep, Pool::kBackupRolling};
+    manifest.owed = {Pool::kKeep, Pool::kEpoch};
     manifest.log = {12345, 0xFEEDFACECAFEBEEFULL};
     manifest.readback = Readback::kDevice;
     FileRecord file{"model.safetensors", kChunkBytes + 5, {{kChunkBytes, 1}, {5, 2}}, 0};
@@ -90,6 +90,7 @@ TEST(Manifest, StrictFieldsThoughTheChecksumIsRight) {
         {R"("evaluation":"due")", R"("evaluation":"maybe")"},
         {R"("val_loss":0.1)", R"("val_loss":null)"},
         {R"("keep")", R"("attic")"},
+        {R"("keep")", R"("backup/best")"},
         {R"("name":"model.safetensors")", R"("name":"../model.safetensors")"},
         {R"("name":"model.safetensors")", R"("name":"checkpoint.json")"},
         {R"("bytes":16777221)", R"("bytes":16777220)"},

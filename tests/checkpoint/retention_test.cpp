@@ -54,6 +54,16 @@ TEST(Retention, BestIsTheCurrentAndThePrevious) {
     EXPECT_THAT(planned(builder.catalog()), ElementsAre("best/step_00000010"));
 }
 
+TEST(Retention, OfSecondCopiesTheNewestOfTheLineStays) {
+    CatalogBuilder builder;
+    builder.add(Pool::kBackupRolling, 1, 500);
+    builder.add(Pool::kBackupRolling, 2, 100, {{1, 50, "a"}});
+    builder.add(Pool::kBackupRolling, 2, 150, {{1, 50, "a"}});
+    builder.add(Pool::kBackupBest, 1, 50);
+    EXPECT_THAT(planned(builder.catalog()),
+                ElementsAre("backup/rolling/step_00000500", "backup/rolling/step_00000100-r2"));
+}
+
 TEST(Retention, SupersededGoFirstThoughTheirStepsAreHigher) {
     CatalogBuilder builder;
     for (const std::int64_t step : {100, 200, 300, 400}) {
@@ -160,9 +170,9 @@ private:
                 .state = EntryState::kDamaged;
         } else {
             step_ += 1 + below(100);
-            const Pool pool = kAllPools[static_cast<std::size_t>(below(7))];
+            const Pool pool = kRunPools[static_cast<std::size_t>(below(5))];
             add(what < 8 ? Pool::kRolling : pool,
-                what == 7 ? std::vector<Pool>{Pool::kBackupRolling} : std::vector<Pool>{});
+                what == 7 ? std::vector<Pool>{Pool::kKeep} : std::vector<Pool>{});
         }
     }
 

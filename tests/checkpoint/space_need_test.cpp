@@ -48,13 +48,13 @@ TEST(SpaceNeed, BackupsShareTheDiskOrTakeTheirOwn) {
     const SpaceNeed shared = plan_space({}, long_plan(BackupPlace::kRunDisk));
     EXPECT_EQ(shared.run.in_words(),
               "10 rolling, 1 being written, 10 emergency, 2 best, 3 epoch, 4 keep, "
-              "2 backup/rolling, 1 backup/best, 1 being written");
-    EXPECT_EQ(shared.run.bytes, 34 * kSize);
+              "1 backup/rolling, 1 backup/best, 1 being written");
+    EXPECT_EQ(shared.run.bytes, 33 * kSize);
     EXPECT_EQ(shared.backup.bytes, 0U);
     const SpaceNeed apart = plan_space({}, long_plan(BackupPlace::kOtherDisk));
     EXPECT_EQ(apart.run.bytes, 30 * kSize);
-    EXPECT_EQ(apart.backup.in_words(), "2 backup/rolling, 1 backup/best, 1 being written");
-    EXPECT_EQ(apart.backup.bytes, 4 * kSize);
+    EXPECT_EQ(apart.backup.in_words(), "1 backup/rolling, 1 backup/best, 1 being written");
+    EXPECT_EQ(apart.backup.bytes, 3 * kSize);
 }
 
 TEST(SpaceNeed, WhatIsThereNeedsNoNewRoom) {
@@ -81,7 +81,7 @@ TEST(SpaceNeed, WhatIsDamagedOrOfAnotherDiskIsNotThere) {
     }
     EXPECT_EQ(
         plan_space(builder.catalog(), long_plan(BackupPlace::kOtherDisk)).backup.to_come_bytes,
-        3 * kSize);
+        2 * kSize);
     EXPECT_EQ(plan_space(builder.catalog(), long_plan(BackupPlace::kRunDisk)).run.present_bytes,
               kSize);
 }
@@ -110,10 +110,10 @@ TEST(SpaceNeed, HugeLimitsStayTheLargestNumber) {
 }
 
 TEST(SpaceNeed, BackupFitsWhereItsDiskHasRoomForIt) {
-    const std::uint64_t shared = 34 * kSize + kSpaceMarginBytes;
+    const std::uint64_t shared = 33 * kSize + kSpaceMarginBytes;
     EXPECT_TRUE(backup_fits({}, long_plan(), BackupPlace::kRunDisk, shared));
     EXPECT_FALSE(backup_fits({}, long_plan(), BackupPlace::kRunDisk, shared - 1));
-    const std::uint64_t apart = 4 * kSize + kSpaceMarginBytes;
+    const std::uint64_t apart = 3 * kSize + kSpaceMarginBytes;
     EXPECT_TRUE(backup_fits({}, long_plan(), BackupPlace::kOtherDisk, apart));
     EXPECT_FALSE(backup_fits({}, long_plan(), BackupPlace::kOtherDisk, apart - 1));
 }
