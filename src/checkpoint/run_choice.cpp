@@ -1,14 +1,12 @@
 #include "checkpoint/run_choice.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "checkpoint/ancestry.h"
-#include "fs/durable_write.h"
 
 namespace holdfast::checkpoint {
 
@@ -21,63 +19,10 @@ namespace {
 
 constexpr std::int64_t kSiblingAttempts = 1000;
 
-// Names a run directory may hold before it has a run.json.
-bool is_our_name(const std::string& name) {
-    if (name.starts_with('.') || name.starts_with("metrics.")) {
-        return true;
-    }
-    constexpr std::array kNames{kRunFileName,
-                                kLatestName,
-                                kLockName,
-                                kQuarantineName,
-                                kTensorboardName,
-                                std::string_view("run.json.new"),
-                                std::string_view("latest.new"),
-                                std::string_view("backup")};
-    return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
-           parse_pool(name).has_value();
-}
-
-Status refuse_foreign(fs::FileSystem& file_system, const std::string& directory) {
-    const Result<std::vector<std::string>> names = file_system.list(directory);
-    if (!names.ok()) {
-        return names.error();
-    }
-    for (const std::string& name : names.value()) {
-        if (!is_our_name(name)) {
-            return Error{ErrorKind::kInvalid,
-                         fmt::format("{} is not a run directory and holds {}: choose an empty or "
-                                     "new directory with --checkpoint-dir",
-                                     directory,
-                                     name),
-                         0};
-        }
-    }
-    return Status{};
-}
-
-Status read_identity(fs::FileSystem& file_system, RunView& view) {
-    const Result<std::string> text =
-        fs::read_file(file_system, view.paths.in_run(kRunFileName), kManifestBytesMax);
-    if (!text.ok() && text.error().kind == ErrorKind::kIo) {
-        return text.error();
-    }
-    if (text.ok()) {
-        Result<RunIdentity> identity = parse_run_identity(text.value());
-        if (identity.ok()) {
-            view.identity = std::move(identity).value();
-            return Status{};
-        }
-        if (identity.error().kind == ErrorKind::kInvalid) {
-            return identity.error().within(view.paths.directory);
-        }
-    }
-    const Catalog catalog = scan_pools(file_system, view.paths, {});
-    if (const Entry* head = find_head(catalog)) {
-        view.identity = run_identity_of(head->manifest);
-        view.rebuilt = true;
-    }
-    return Status{};
+// The backup folder of a sibling lies in it, unless a disk of its own was named.
+RunPaths paths_like(const RunPaths& wanted, const std::string& directory) {
+    return wanted.backup_is_inside() ? RunPaths::of(directory)
+                                     : RunPaths{directory, wanted.backup_directory};
 }
 
 std::vector<std::string> sibling_directories(fs::FileSystem& file_system,
@@ -94,12 +39,6 @@ std::vector<std::string> sibling_directories(fs::FileSystem& file_system,
     std::reverse(siblings.begin(), siblings.end());
     siblings.push_back(directory);
     return siblings;
-}
-
-// The backup folder of a sibling lies in it, unless a disk of its own was named.
-RunPaths paths_like(const RunPaths& wanted, const std::string& directory) {
-    const bool inside = wanted.backup_directory == RunPaths::of(wanted.directory).backup_directory;
-    return inside ? RunPaths::of(directory) : RunPaths{directory, wanted.backup_directory};
 }
 
 Result<RunChoice> start_beside(fs::FileSystem& file_system,
@@ -140,12 +79,60 @@ bool must_find(ResumeKind kind) {
     return kind != ResumeKind::kAuto && kind != ResumeKind::kNever;
 }
 
+// The newest second copy of the run asked for in a root outside of the run directory.
+std::optional<Entry> find_backup(fs::FileSystem& file_system,
+                                 const RunPaths& wanted,
+                                 const IdentityDifferences& differences) {
+    if (wanted.backup_is_inside()) {
+        return std::nullopt;
+    }
+    const Catalog catalog = scan_pools(file_system, wanted, {}, kBackupPools);
+    const Entry* head = find_head(catalog);
+    const bool is_ours = head != nullptr && differences(run_identity_of(head->manifest)).empty();
+    return is_ours ? std::optional(*head) : std::nullopt;
+}
+
+// The run is not in its directory any more, but has second copies elsewhere.
+Result<RunChoice> choose_lost_run(fs::FileSystem& file_system,
+                                  const ResumeRequest& request,
+                                  const RunPaths& wanted,
+                                  RunView own,
+                                  const Entry& backup,
+                                  std::int64_t now_utc_seconds) {
+    const std::string what = fmt::format("{} holds nothing of this run", wanted.directory);
+    if (request.kind != ResumeKind::kBackup) {
+        return Error{ErrorKind::kNotFound,
+                     fmt::format("{}, but {} has its second copy of step {}: go on from it with "
+                                 "--resume backup (--resume never starts a new run)",
+                                 what,
+                                 wanted.backup_directory,
+                                 backup.manifest.identity.step),
+                     0};
+    }
+    RunChoice choice;
+    if (own.published) {
+        Result<RunChoice> beside = start_beside(file_system, wanted, now_utc_seconds, what);
+        if (!beside.ok()) {
+            return beside;
+        }
+        choice = std::move(beside).value();
+    } else {
+        choice.view = std::move(own);
+    }
+    choice.view.identity = run_identity_of(backup.manifest);
+    choice.view.rebuilt = true;
+    choice.fresh = false;
+    choice.chosen_is_external = true;
+    return choice;
+}
+
 Result<RunChoice> choose_in(fs::FileSystem& file_system,
                             const ResumeRequest& request,
                             const RunPaths& wanted,
                             const IdentityDifferences& differences,
                             std::int64_t now_utc_seconds) {
     RunView own;
+    std::optional<RunView> unpublished;
     std::vector<std::string> why;
     for (const std::string& directory : sibling_directories(file_system, wanted.directory)) {
         Result<RunView> view = view_run(file_system, paths_like(wanted, directory));
@@ -158,14 +145,26 @@ Result<RunChoice> choose_in(fs::FileSystem& file_system,
         }
         if (view.value().identity && request.kind != ResumeKind::kNever) {
             const std::vector<std::string> differs = differences(*view.value().identity);
-            if (differs.empty() && (view.value().published || !must_find(request.kind))) {
+            if (differs.empty() && view.value().published) {
                 return go_on(std::move(view).value());
+            }
+            if (differs.empty() && !unpublished) {
+                unpublished = view.value();
             }
             why = is_own ? differs : why;
         }
         if (is_own) {
             own = std::move(view).value();
         }
+    }
+    if (request.kind != ResumeKind::kNever) {
+        if (const auto backup = find_backup(file_system, wanted, differences)) {
+            return choose_lost_run(
+                file_system, request, wanted, std::move(own), *backup, now_utc_seconds);
+        }
+    }
+    if (unpublished && !must_find(request.kind)) {
+        return go_on(*std::move(unpublished));
     }
     std::string reason = "has no checkpoint";
     if (own.published) {
@@ -296,48 +295,22 @@ Result<RunChoice> choose_path(fs::FileSystem& file_system,
 
 }  // namespace
 
-Result<RunView> view_run(fs::FileSystem& file_system, const RunPaths& paths) {
-    RunView view;
-    view.paths = paths;
-    // The listing follows a symlink to a directory, as a user's data disk often is one.
-    const Result<std::vector<std::string>> names = file_system.list(paths.directory);
-    if (!names.ok() && names.error().kind == ErrorKind::kNotFound) {
-        const Result<fs::FileStatus> status = file_system.status(paths.directory);
-        if (status.ok()) {
-            return Error{
-                ErrorKind::kInvalid, fmt::format("{} is not a directory", paths.directory), 0};
-        }
-        return view;
-    }
-    if (!names.ok()) {
-        return names.error();
-    }
-    view.exists = true;
-    if (const Status read = read_identity(file_system, view); !read.ok()) {
-        return read.error();
-    }
-    if (!view.identity) {
-        if (const Status ours = refuse_foreign(file_system, paths.directory); !ours.ok()) {
-            return ours.error();
-        }
-    }
-    const Catalog catalog =
-        scan_pools(file_system, paths, view.identity ? view.identity->run_id : std::string());
-    if (!catalog.unreadable.empty()) {
-        return Error{ErrorKind::kIo, catalog.unreadable.front(), 0};
-    }
-    view.published =
-        std::any_of(catalog.entries.begin(), catalog.entries.end(), [](const Entry& entry) {
-            return entry.state != EntryState::kForeign;
-        });
-    return view;
-}
-
 Result<RunChoice> choose_run(fs::FileSystem& file_system,
                              const ResumeRequest& request,
                              const RunPaths& wanted,
                              const IdentityDifferences& differences,
                              std::int64_t now_utc_seconds) {
+    const std::string& directory =
+        request.kind == ResumeKind::kPath ? request.path : wanted.directory;
+    const Result<bool> is_backup_root =
+        fs::exists(file_system, fs::join(directory, std::string(kBackupMarkName)));
+    if (is_backup_root.ok() && is_backup_root.value()) {
+        return Error{ErrorKind::kInvalid,
+                     fmt::format("{0} holds second copies and is no run directory: give it as "
+                                 "--backup-dir {0}, with --resume backup to go on from them",
+                                 directory),
+                     0};
+    }
     return request.kind == ResumeKind::kPath
                ? choose_path(file_system, request.path, wanted, differences)
                : choose_in(file_system, request, wanted, differences, now_utc_seconds);

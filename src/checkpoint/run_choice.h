@@ -11,22 +11,10 @@
 #include "checkpoint/resume_request.h"
 #include "checkpoint/run_identity.h"
 #include "checkpoint/run_paths.h"
+#include "checkpoint/run_view.h"
 #include "fs/file_system.h"
 
 namespace holdfast::checkpoint {
-
-// A directory looked at without touching it.
-struct RunView {
-    RunPaths paths;
-    bool exists = false;
-    std::optional<RunIdentity> identity;  // of run.json, else as the newest manifest tells it
-    bool rebuilt = false;                 // run.json was missing or damaged
-    bool published = false;               // any entry of this run, damaged ones included
-};
-
-// kInvalid when the path is a file, or a non-empty directory of something else; kIo when the system
-// refuses.
-base::Result<RunView> view_run(fs::FileSystem& file_system, const RunPaths& paths);
 
 struct RunChoice {
     RunView view;

@@ -1,0 +1,26 @@
+// What a directory is, looked at without touching it.
+#pragma once
+
+#include <optional>
+
+#include "base/result.h"
+#include "checkpoint/run_identity.h"
+#include "checkpoint/run_paths.h"
+#include "fs/file_system.h"
+
+namespace holdfast::checkpoint {
+
+struct RunView {
+    RunPaths paths;
+    bool exists = false;
+    std::optional<RunIdentity> identity;  // of run.json, else as the newest manifest tells it
+    bool rebuilt = false;                 // run.json was missing or damaged
+    // Any entry of this run, damaged ones included. Second copies count when they lie inside.
+    bool published = false;
+};
+
+// kInvalid when the path is a file, or a non-empty directory of something else; kIo when the system
+// refuses.
+base::Result<RunView> view_run(fs::FileSystem& file_system, const RunPaths& paths);
+
+}  // namespace holdfast::checkpoint
