@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "checkpoint/publish.h"
+#include "fs/durable_write.h"
 
 namespace holdfast::checkpoint {
 
@@ -61,7 +62,7 @@ void drop_oldest(fs::FileSystem& file_system, const std::string& folder) {
 Result<std::string> quarantine_entry(fs::FileSystem& file_system,
                                      const RunPaths& paths,
                                      const Entry& entry) {
-    const std::string folder = paths.in_run(kQuarantineName);
+    const std::string folder = paths.quarantine(entry.pool);
     if (const Status made = fs::make_directories(file_system, folder); !made.ok()) {
         return made.error();
     }
@@ -82,6 +83,12 @@ Result<std::string> quarantine_entry(fs::FileSystem& file_system,
     }
     if (!moved.ok()) {
         return moved.error();
+    }
+    const Status told = fs::replace_file(file_system,
+                                         fs::join(path, std::string(kQuarantineReasonName)),
+                                         fmt::format("{}: {}\n", entry.label(), entry.why));
+    if (!told.ok()) {
+        base::log_warning("why {} was damaged is not written down: {}", path, told.error().what);
     }
     drop_oldest(file_system, folder);
     return path;

@@ -1,4 +1,6 @@
-// Damaged entries are moved aside, never deleted on sight: quarantine/<pool>-<name>, newest 3 kept.
+// Damaged entries are moved aside, never deleted on sight: quarantine/<number>_<pool>_<name>,
+// newest 3 kept. Why stands in a file `.why` in each. A damaged second copy goes to the quarantine
+// of the backup root: a move does not cross disks.
 #pragma once
 
 #include <string>
@@ -12,9 +14,9 @@ namespace holdfast::checkpoint {
 
 inline constexpr std::size_t kQuarantineKept = 3;
 
-// Moves `entry` into quarantine and fsyncs both parents; answers the new path. Beyond three, the
-// ones that came first go (the names carry a rising number). On failure the entry
-// is where it was.
+// Moves `entry` into quarantine, fsyncs both parents and writes `entry.why` down; answers the new
+// path. Beyond three, the ones that came first go (the names carry a rising number). On failure the
+// entry is where it was; that its reason could not be written is a warning.
 base::Result<std::string> quarantine_entry(fs::FileSystem& file_system,
                                            const RunPaths& paths,
                                            const Entry& entry);

@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "checkpoint/ancestry.h"
+#include "checkpoint/backup_root.h"
 #include "checkpoint/quarantine.h"
+#include "checkpoint/repair.h"
 #include "checkpoint/run_choice.h"
 
 namespace holdfast::checkpoint {
@@ -20,12 +22,18 @@ using base::Status;
 
 namespace {
 
-// Moves a damaged entry aside; answers where to, or nothing when that failed or is not wanted.
-using SetAside = std::function<std::string(const Entry&)>;
+// What became of a damaged entry.
+struct Mended {
+    std::optional<Repair> repair;
+    std::string moved_to;  // quarantine; empty when it was repaired, or left where it is
+};
+// Repairs a damaged entry (its `why` says how) or moves it aside, or leaves it to others.
+using Mend = std::function<Mended(const Entry&)>;
 
 struct Found {
     Entry entry;
     std::vector<Fallback> fallbacks;
+    std::vector<std::string> repairs;
 };
 
 Status try_load(fs::FileSystem& file_system, const Entry& entry, const LoadFunction& load) {
@@ -33,32 +41,48 @@ Status try_load(fs::FileSystem& file_system, const Entry& entry, const LoadFunct
     return reader.ok() ? load(entry, reader.value()) : Status(reader.error());
 }
 
-// The first candidate that loads. Damage moves the candidate aside; what the system refuses is
-// passed over; any other error is the caller's own and ends the search.
+bool is_passed_over(const Error& error) {
+    return error.kind == ErrorKind::kCorrupt || error.kind == ErrorKind::kIo ||
+           error.kind == ErrorKind::kNotFound;
+}
+
+// The first candidate that loads. A damaged one is mended and, when that repaired it, tried once
+// more; what the system refuses is passed over; any other error is the caller's own and ends the
+// search.
 Result<Found> first_loadable(fs::FileSystem& file_system,
                              const std::vector<Entry>& candidates,
-                             std::vector<Fallback> fallbacks,
+                             Found found,
                              const LoadFunction& load,
-                             const SetAside& set_aside) {
+                             const Mend& mend) {
     std::optional<Error> last;
-    for (const Entry& entry : candidates) {
-        const Status loaded = try_load(file_system, entry, load);
+    for (const Entry& candidate : candidates) {
+        found.entry = candidate;
+        Status loaded = try_load(file_system, candidate, load);
+        Mended mended;
+        if (!loaded.ok() && loaded.error().kind == ErrorKind::kCorrupt) {
+            Entry damaged = candidate;
+            damaged.why = loaded.error().what;
+            mended = mend(damaged);
+        }
+        if (mended.repair) {
+            found.entry = mended.repair->entry;
+            found.repairs.insert(
+                found.repairs.end(), mended.repair->told.begin(), mended.repair->told.end());
+            loaded = try_load(file_system, found.entry, load);
+        }
         if (loaded.ok()) {
-            return Found{entry, std::move(fallbacks)};
+            return found;
         }
         const Error& error = loaded.error();
-        const bool skip = error.kind == ErrorKind::kCorrupt || error.kind == ErrorKind::kIo ||
-                          error.kind == ErrorKind::kNotFound;
-        if (!skip) {
-            return error.within(fmt::format("resuming from {}", entry.path));
+        if (!is_passed_over(error)) {
+            return error.within(fmt::format("resuming from {}", candidate.path));
         }
         last = error;
-        fallbacks.push_back(Fallback{
-            .label = entry.label(),
-            .why = error.what,
-            .lineage = entry.manifest.identity.lineage,
-            .step = entry.manifest.identity.step,
-            .moved_to = error.kind == ErrorKind::kCorrupt ? set_aside(entry) : std::string()});
+        found.fallbacks.push_back(Fallback{.label = candidate.label(),
+                                           .why = error.what,
+                                           .lineage = candidate.manifest.identity.lineage,
+                                           .step = candidate.manifest.identity.step,
+                                           .moved_to = std::move(mended.moved_to)});
     }
     if (!last) {
         return Error{ErrorKind::kNotFound, "there is no checkpoint to load", 0};
@@ -86,6 +110,9 @@ const Fallback* newest_passed_over(const ResumedFrom& resumed) {
 }
 
 void tell(const ResumedFrom& resumed) {
+    for (const std::string& repair : resumed.repairs) {
+        base::log_warning("{}", repair);
+    }
     for (const Fallback& fallback : resumed.fallbacks) {
         base::log_warning("{} is not used: {}{}",
                           fallback.label,
@@ -104,6 +131,7 @@ ResumedFrom outcome_of(Found found) {
     ResumedFrom resumed;
     resumed.entry = std::move(found.entry);
     resumed.fallbacks = std::move(found.fallbacks);
+    resumed.repairs = std::move(found.repairs);
     if (const Fallback* from = newest_passed_over(resumed)) {
         resumed.steps_lost =
             std::max<std::int64_t>(from->step - resumed.entry.manifest.identity.step, 0);
@@ -187,22 +215,27 @@ std::vector<Entry> candidates_of(const OpenedRun& opened,
     return copies(resume_candidates(catalog));
 }
 
-// Entries whose damage shows without a look at their bytes, set aside oldest first so that the
-// newest stay longest in quarantine; told newest first.
-std::vector<Fallback> set_known_damaged_aside(const Catalog& catalog, const SetAside& set_aside) {
-    std::vector<Fallback> fallbacks;
+// Entries whose damage shows without a look at their bytes, mended oldest first so that the newest
+// stay longest in quarantine; told newest first.
+Found mend_known_damaged(const Catalog& catalog, const Mend& mend) {
+    Found found;
     for (const Entry& entry : catalog.entries) {
-        if (entry.state == EntryState::kDamaged || entry.state == EntryState::kUnreadable) {
-            fallbacks.push_back(Fallback{.label = entry.label(),
-                                         .why = entry.why,
-                                         .step = entry.manifest.identity.step,
-                                         .moved_to = entry.state == EntryState::kDamaged
-                                                         ? set_aside(entry)
-                                                         : std::string()});
+        if (entry.state != EntryState::kDamaged && entry.state != EntryState::kUnreadable) {
+            continue;
         }
+        Mended mended = entry.state == EntryState::kDamaged ? mend(entry) : Mended{};
+        if (mended.repair) {
+            found.repairs.insert(
+                found.repairs.end(), mended.repair->told.begin(), mended.repair->told.end());
+            continue;
+        }
+        found.fallbacks.push_back(Fallback{.label = entry.label(),
+                                           .why = entry.why,
+                                           .step = entry.manifest.identity.step,
+                                           .moved_to = std::move(mended.moved_to)});
     }
-    std::reverse(fallbacks.begin(), fallbacks.end());
-    return fallbacks;
+    std::reverse(found.fallbacks.begin(), found.fallbacks.end());
+    return found;
 }
 
 Error nothing_found(const OpenedRun& opened, const ResumeRequest& request, const Catalog& catalog) {
@@ -233,6 +266,49 @@ Error nothing_found(const OpenedRun& opened, const ResumeRequest& request, const
                  0};
 }
 
+// Damaged second copies are moved only in a root that is this run's.
+Mended mend_in(const RunDirectory& run, const Entry& damaged) {
+    Mended mended{repair_entry(run, damaged), {}};
+    if (mended.repair) {
+        return mended;
+    }
+    Status ours;
+    if (is_backup(damaged.pool) && !run.paths().backup_is_inside()) {
+        ours = check_backup_root(run.file_system(), run.paths(), run.identity().run_id);
+    }
+    Result<std::string> moved = ours.ok()
+                                    ? quarantine_entry(run.file_system(), run.paths(), damaged)
+                                    : Result<std::string>(ours.error());
+    if (moved.ok()) {
+        mended.moved_to = std::move(moved).value();
+    } else {
+        base::log_warning("{} stays where it is: {}", damaged.label(), moved.error().what);
+    }
+    return mended;
+}
+
+// Whether `backup` is the head of the run and none of its own pools has it, sound or not.
+bool is_lost(const Entry& backup, const Catalog& catalog) {
+    const Identity& identity = backup.manifest.identity;
+    return may_continue_lineage(identity, catalog) &&
+           std::none_of(catalog.entries.begin(), catalog.entries.end(), [&](const Entry& entry) {
+               return !is_backup(entry.pool) && entry.manifest.identity == identity;
+           });
+}
+
+// A run goes on from an entry of its own: one that only a backup holds is copied back first.
+void bring_back(const RunDirectory& run, Found& found) {
+    const std::string from = found.entry.label();
+    Result<Entry> restored = restore_from_backup(run, found.entry);
+    if (restored.ok()) {
+        found.entry = std::move(restored).value();
+        found.repairs.push_back(
+            fmt::format("{} was gone; restored from {}", found.entry.label(), from));
+    } else {
+        base::log_warning("{} cannot be copied back: {}", from, restored.error().what);
+    }
+}
+
 }  // namespace
 
 Result<ResumedFrom> resume_load(const OpenedRun& opened,
@@ -240,34 +316,32 @@ Result<ResumedFrom> resume_load(const OpenedRun& opened,
                                 const LoadFunction& load) {
     const RunDirectory& run = opened.run;
     const Catalog catalog = run.scan();
-    const SetAside set_aside = [&](const Entry& entry) -> std::string {
-        if (opened.chosen_is_external) {
-            return {};
-        }
-        Result<std::string> moved = quarantine_entry(run.file_system(), run.paths(), entry);
-        if (!moved.ok()) {
-            base::log_warning("{} stays where it is: {}", entry.label(), moved.error().what);
-            return {};
-        }
-        return std::move(moved).value();
+    const Mend mend = [&](const Entry& damaged) {
+        return opened.chosen_is_external ? Mended{} : mend_in(run, damaged);
     };
-    std::vector<Fallback> fallbacks;
+    Found known;
     if (request.kind == ResumeKind::kAuto || request.kind == ResumeKind::kLatest) {
-        fallbacks = set_known_damaged_aside(catalog, set_aside);
+        known = mend_known_damaged(catalog, mend);
     }
-    const std::vector<Entry> candidates = candidates_of(opened, request, catalog);
+    const Catalog mended = known.repairs.empty() ? catalog : run.scan();
+    const std::vector<Entry> candidates = candidates_of(opened, request, mended);
     if (candidates.empty()) {
         return nothing_found(opened, request, catalog);
     }
     Result<Found> found =
-        first_loadable(run.file_system(), candidates, std::move(fallbacks), load, set_aside);
+        first_loadable(run.file_system(), candidates, std::move(known), load, mend);
     if (!found.ok()) {
         return found.error();
+    }
+    if (is_backup(found.value().entry.pool) && request.kind != ResumeKind::kBackup &&
+        !opened.chosen_is_external && is_lost(found.value().entry, run.scan())) {
+        bring_back(run, found.value());
     }
     ResumedFrom resumed = outcome_of(std::move(found).value());
     const Identity& identity = resumed.entry.manifest.identity;
     const Catalog now = run.scan();
-    resumed.is_head = !opened.chosen_is_external && may_continue_lineage(identity, now);
+    resumed.is_head = !opened.chosen_is_external && !is_backup(resumed.entry.pool) &&
+                      may_continue_lineage(identity, now);
     // The first look still knows lineages whose only entry has gone to quarantine.
     resumed.next_lineage =
         std::max({next_lineage(catalog), next_lineage(now), identity.lineage + 1});
@@ -313,7 +387,7 @@ Result<ResumedFrom> load_newest(fs::FileSystem& file_system,
         return candidates.error();
     }
     Result<Found> found = first_loadable(
-        file_system, candidates.value(), {}, load, [](const Entry&) { return std::string(); });
+        file_system, candidates.value(), {}, load, [](const Entry&) { return Mended{}; });
     if (!found.ok()) {
         return found.error();
     }

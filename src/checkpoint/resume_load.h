@@ -32,6 +32,8 @@ struct Fallback {
 struct ResumedFrom {
     Entry entry;
     std::vector<Fallback> fallbacks;
+    // Damaged entries that are whole again and lost ones that are back, one line each.
+    std::vector<std::string> repairs;
     // Steps between the newest entry passed over and the one loaded.
     std::int64_t steps_lost = 0;
     // False: rollback. Publish the loaded state anew (ancestry.h begin_lineage, lineage below)
@@ -40,10 +42,12 @@ struct ResumedFrom {
     std::int64_t next_lineage = 2;
 };
 
-// Candidates of `request` in `opened`, newest first; damaged ones are quarantined and told in the
+// Candidates of `request` in `opened`, newest first. A damaged one is repaired from another real
+// copy where there is one (repair.h) and no step is lost; else it is quarantined and told in the
 // log ("fell back from A (why) to B, N steps lost"). Entries known to be damaged without a look at
-// their bytes go to quarantine with them on auto and latest. kNotFound: no such checkpoint;
-// kCorrupt: damaged beyond fallback. The run lock is held by `opened`.
+// their bytes are treated so with them on auto and latest. What only a backup holds is copied back
+// first; `backup` itself always begins a lineage. kNotFound: no such checkpoint; kCorrupt: damaged
+// beyond fallback. The run lock is held by `opened`, and nothing else writes to the run.
 base::Result<ResumedFrom> resume_load(const OpenedRun& opened,
                                       const ResumeRequest& request,
                                       const LoadFunction& load);
