@@ -31,13 +31,27 @@ struct Disks {
     base::Result<fs::SpaceStatus> backup;
 };
 
+// The folder of the second copies is made with the first of them: until then the disk is that of
+// the nearest folder above it.
+std::string nearest_existing(fs::FileSystem& file_system, std::string path) {
+    while (true) {
+        const base::Result<bool> there = fs::exists(file_system, path);
+        const std::string above = fs::parent_of(path);
+        if (!there.ok() || there.value() || above == path) {
+            return path;
+        }
+        path = above;
+    }
+}
+
 Disks look_at_disks(fs::FileSystem& file_system, const checkpoint::RunPaths& paths) {
+    const std::string backup_directory = nearest_existing(file_system, paths.backup_directory);
     const base::Result<fs::FileStatus> run = file_system.status(paths.directory);
-    const base::Result<fs::FileStatus> backup = file_system.status(paths.backup_directory);
+    const base::Result<fs::FileStatus> backup = file_system.status(backup_directory);
     const bool is_other = run.ok() && backup.ok() && run.value().device != backup.value().device;
     return {is_other ? BackupPlace::kOtherDisk : BackupPlace::kRunDisk,
             file_system.space(paths.directory),
-            file_system.space(paths.backup_directory)};
+            file_system.space(backup_directory)};
 }
 
 bool wants_backup(const std::string& asked,

@@ -19,7 +19,7 @@ struct RunMemory {
     std::int64_t optimizer_bytes = 0;
     std::int64_t activations_bytes = 0;  // with logits, attention and scratch
     // On the host; of a CPU run the same memory.
-    std::int64_t saving_bytes = 0;  // snapshot and transfer buffers
+    std::int64_t saving_bytes = 0;  // snapshot, transfer buffers of each writer
     std::int64_t batches_bytes = 0;
 
     [[nodiscard]] std::int64_t device_bytes() const {

@@ -16,6 +16,7 @@
 #include "cli/disk_check.h"
 #include "cli/resume_words.h"
 #include "cli/run_environment.h"
+#include "cli/second_copies.h"
 #include "cli/starting_point.h"
 #include "cli/train_request.h"
 #include "cli/training_run.h"
@@ -245,12 +246,17 @@ void tell_end(const train::TrainerResult& result, const std::string& run_directo
     }
 }
 
-// While the saver lives: one that is stuck is left behind.
-ExitCode end_run(const train::TrainerResult& result, const std::string& run_directory) {
+// While the saver and the backup writer (null: none) live: one that is stuck is left behind.
+ExitCode end_run(const train::TrainerResult& result,
+                 const std::string& run_directory,
+                 checkpoint::BackupWriter* backup) {
+    const bool backup_is_done = backup == nullptr || finish_backup(*backup, result);
     tell_end(result, run_directory);
-    if (result.saver_is_stuck) {
-        base::log_alarm("{}", result.reason);
-        // Its thread waits for a disk that may never answer: joining it would break the deadline.
+    if (result.saver_is_stuck || !backup_is_done) {
+        if (is_failure(result)) {
+            base::log_alarm("{}", result.reason);
+        }
+        // A thread waits for a disk that may never answer: joining it would break the deadline.
         std::_Exit(static_cast<int>(result.exit_code));
     }
     if (is_failure(result)) {
@@ -278,17 +284,19 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
             : start_from_checkpoint(opened, request.resume, settings, environment, training);
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
-    if (is_finished(file_system, paths.in_run(checkpoint::kLogName), point, total)) {
+    if (!point.start.must_publish_first &&
+        is_finished(file_system, paths.in_run(checkpoint::kLogName), point, total)) {
         base::log_info(
             "the run is finished: it is at step {} and ends at {}; raise --max-steps to go on",
             point.start.position.step,
             total);
         return ExitCode::kDone;
     }
-    check_disk(opened.run,
-               settings,
-               {point.start.position.step, total, training.windows().window_count()},
-               checkpoint_bytes(training.snapshot()));
+    const bool has_backup =
+        check_disk(opened.run,
+                   settings,
+                   {point.start.position.step, total, training.windows().window_count()},
+                   checkpoint_bytes(training.snapshot()));
     bring_log_back(file_system, paths, point);
     const auto metrics_log =
         value_or_fail(telemetry::MetricsLog::open(file_system, paths.in_run(checkpoint::kLogName)));
@@ -296,13 +304,15 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
     const auto disk_monitor = make_disk_monitor(settings, paths.directory);
     const auto loader = value_or_fail(training.make_loader(point.start.position.cursor));
     telemetry::ProgressLine progress(telemetry::stderr_screen(), total);
+    const auto backup = start_backup(settings, opened.run, has_backup);
     train::Saver saver(opened.run,
                        training.snapshot(),
                        *metrics_log,
                        {.writer = {.limits = checkpoint::RetentionLimits::of(settings.checkpoint),
                                    .keep_every = settings.checkpoint.keep_every,
                                    .disk_monitor = disk_monitor.get()},
-                        .resumed_from = point.resumed_from});
+                        .resumed_from = point.resumed_from,
+                        .backup = backup.get()});
     train::Trainer trainer(trainer_options(settings, total, device),
                            {.gpt = training.gpt(),
                             .step = training.step(),
@@ -315,7 +325,7 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                             .stop = stop,
                             .capture = [&] { training.capture(); }},
                            std::move(point.start));
-    return end_run(trainer.run(), paths.directory);
+    return end_run(trainer.run(), paths.directory, backup.get());
 }
 
 }  // namespace

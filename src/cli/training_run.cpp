@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "checkpoint/transfer_buffers.h"
 #include "cli/command.h"
 
 namespace holdfast::cli {
@@ -78,7 +79,13 @@ data::BatchLoaderOptions TrainingRun::loader_options() const {
 }
 
 RunMemory TrainingRun::planned_memory() const {
-    return plan_run_memory(gpt_options(), layout_, step_options(settings_), loader_options());
+    RunMemory memory =
+        plan_run_memory(gpt_options(), layout_, step_options(settings_), loader_options());
+    if (settings_.checkpoint.backup != "off") {
+        // The writer of second copies has buffers of its own.
+        memory.saving_bytes += static_cast<std::int64_t>(checkpoint::TransferBuffers::kBytes);
+    }
+    return memory;
 }
 
 void TrainingRun::initialise() {

@@ -276,6 +276,7 @@ void Saver::run_save(SaveOrder order, std::int64_t failures_before) {
     }
     published_ = std::move(written).value();
     note_published(order, failures_before, seconds);
+    offer_copy(*published_);
     retry_links();
     writer_.tidy_after_save();
 }
@@ -349,6 +350,12 @@ void Saver::note_poison(std::int64_t step, const std::string& where) {
         where);
 }
 
+void Saver::offer_copy(const checkpoint::PublishedCheckpoint& checkpoint) {
+    if (options_.backup != nullptr) {
+        options_.backup->offer(checkpoint);
+    }
+}
+
 void Saver::run_link(Pool pool) {
     if (published_) {
         waiting_links_.push_back({*published_, pool});
@@ -366,6 +373,9 @@ void Saver::retry_links() {
     std::vector<WaitingLink> failed;
     for (WaitingLink& waiting : std::exchange(waiting_links_, {})) {
         const auto linked = writer_.link(waiting.checkpoint, waiting.pool);
+        if (linked.ok()) {
+            offer_copy(linked.value());
+        }
         if (linked.ok() || linked.error().kind == base::ErrorKind::kNotFound) {
             // Not found: rotation has taken it, and with it the reason to keep it.
             continue;

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "checkpoint/backup_writer.h"
 #include "checkpoint/run_directory.h"
 #include "state/snapshot.h"
 #include "telemetry/metrics_log.h"
@@ -46,6 +47,8 @@ struct SaverOptions {
     SaveWriterOptions writer;
     // The checkpoint the run goes on from: until the first save it counts as the newest one.
     std::optional<checkpoint::PublishedCheckpoint> resumed_from;
+    // Is offered what joins rolling and best; must outlive the saver. Null: no second copies.
+    checkpoint::BackupWriter* backup = nullptr;
     double retry_seconds = 5;      // between two tries of a save that failed
     double reminder_seconds = 60;  // between two alarms while it goes on failing
 };
@@ -129,6 +132,7 @@ private:
     void note_poison(std::int64_t step, const std::string& where);
     void watch_directory();
     bool reminder_is_due();
+    void offer_copy(const checkpoint::PublishedCheckpoint& checkpoint);
 
     SaverOptions options_;
     SaveWriter writer_;

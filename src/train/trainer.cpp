@@ -355,6 +355,7 @@ TrainerResult Trainer::stopped(ExitCode exit_code, const std::string& why, doubl
                 parts_.saver.save(parts_.capture, {Pool::kEmergency, manifest_now(last_metrics_)}));
         });
     TrainerResult result = result_of(last, why);
+    result.deadline_seconds = deadline_seconds;
     if (last.kind == LastSaveKind::kSaved) {
         result.exit_code = exit_code;
     }

@@ -79,6 +79,9 @@ struct TrainerResult {
     std::optional<checkpoint::BestSoFar> best;
     std::int64_t refused_steps = 0;
     std::int64_t skipped_saves = 0;  // due while the one before was still being written
+    // Of a stop, monotonic: what still runs beside must end by then. Nothing: a run that came to
+    // its end takes the time it needs.
+    std::optional<double> deadline_seconds;
     // The deadline of a stop came while the disk was at work: waiting for the saver may never end.
     bool saver_is_stuck = false;
 };
