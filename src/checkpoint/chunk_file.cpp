@@ -23,14 +23,17 @@ namespace {
 // Reads into `buffer` until it is full or the file ends; answers the bytes read.
 Result<std::size_t> read_up_to(fs::File& file, std::span<std::byte> buffer, std::uint64_t offset) {
     std::size_t done = 0;
+    int interruptions = 0;
     while (done < buffer.size()) {
         const Result<std::size_t> count = file.read_at(buffer.subspan(done), offset + done);
-        if (!count.ok() && count.error().os_errno == EINTR) {
+        if (!count.ok() && count.error().os_errno == EINTR &&
+            ++interruptions < fs::kInterruptionsMax) {
             continue;
         }
         if (!count.ok()) {
             return count.error();
         }
+        interruptions = 0;
         done += count.value();
         // A direct read that stops off the alignment has met the end of the file.
         if (count.value() == 0 || done % kDirectAlignment != 0) {
@@ -65,7 +68,7 @@ Result<ChunkFile> ChunkFile::open(fs::FileSystem& file_system,
             std::span(probe_memory)
                 .subspan((kDirectAlignment - misalignment) % kDirectAlignment, kDirectAlignment);
         // Some file systems take the flag and refuse the read: asked once, here.
-        if (opened.ok() && opened.value()->read_at(probe, 0).ok()) {
+        if (opened.ok() && read_up_to(*opened.value(), probe, 0).ok()) {
             direct = std::move(opened).value();
         } else {
             // A hint: the bytes are compared either way, and source() says where they came from.

@@ -203,17 +203,23 @@ Result<VerifiedFile> write_verified_file(fs::FileSystem& file_system,
                                          const std::function<Status(StreamWriter&)>& produce,
                                          BufferUse use) {
     const std::string path = fs::join(directory, name);
-    Result<FileRecord> record = write_once(file_system, path, bytes, true, buffers, produce, use);
-    if (!record.ok() && record.error().os_errno == EINVAL) {
-        // No O_DIRECT here (tmpfs, some network and FUSE mounts): the page cache, then.
+    bool direct = true;
+    bool interrupted = false;
+    Result<FileRecord> record = write_once(file_system, path, bytes, direct, buffers, produce, use);
+    while (!record.ok()) {
+        const int reason = record.error().os_errno;
+        if (direct && reason == EINVAL) {
+            direct = false;  // no O_DIRECT here (tmpfs, some network and FUSE mounts)
+        } else if (!interrupted && reason == EINTR) {
+            interrupted = true;  // a sync that was broken off is not made again: the file is
+        } else {
+            return record.error().within(fmt::format("writing {}", path));
+        }
         const Status removed = file_system.remove_file(path);
         if (!removed.ok() && removed.error().kind != ErrorKind::kNotFound) {
             return removed.error();
         }
-        record = write_once(file_system, path, bytes, false, buffers, produce, use);
-    }
-    if (!record.ok()) {
-        return record.error().within(fmt::format("writing {}", path));
+        record = write_once(file_system, path, bytes, direct, buffers, produce, use);
     }
     VerifiedFile file{std::move(record).value(), Readback::kCache};
     file.record.name = name;

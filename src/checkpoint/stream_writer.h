@@ -68,8 +68,9 @@ struct VerifiedFile {
 };
 
 // The whole life of a file in a pending directory: created, filled by `produce` (called again from
-// the start when O_DIRECT turns out not to work here), fsynced, read back and compared. kCorrupt:
-// what came back was not what was written. On failure the file may be left: the directory goes.
+// the start when O_DIRECT turns out not to work here, or when a signal broke the fsync off),
+// fsynced, read back and compared. kCorrupt: what came back was not what was written. On failure
+// the file may be left: the directory goes.
 base::Result<VerifiedFile> write_verified_file(
     fs::FileSystem& file_system,
     const std::string& directory,

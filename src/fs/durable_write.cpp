@@ -18,14 +18,16 @@ namespace {
 template <typename Transfer>
 Result<std::size_t> repeat_transfer(std::size_t bytes, Transfer transfer) {
     std::size_t done = 0;
+    int interruptions = 0;
     while (done < bytes) {
         const Result<std::size_t> count = transfer(done);
         if (!count.ok()) {
-            if (count.error().os_errno == EINTR) {
+            if (count.error().os_errno == EINTR && ++interruptions < kInterruptionsMax) {
                 continue;
             }
             return count.error();
         }
+        interruptions = 0;
         if (count.value() == 0) {
             break;
         }
@@ -140,6 +142,13 @@ Status replace_file(FileSystem& file_system, const std::string& path, std::strin
         return removed;
     }
     Status result = write_new_file(file_system, temporary, bytes);
+    if (!result.ok() && result.error().os_errno == EINTR) {
+        // A sync that was broken off is not made again: the file is.
+        result = file_system.remove_file(temporary);
+        if (result.ok()) {
+            result = write_new_file(file_system, temporary, bytes);
+        }
+    }
     if (result.ok()) {
         result = file_system.rename(temporary, path, RenameMode::kReplace);
     }

@@ -2,8 +2,9 @@
 //
 // RealFileSystem (real_file_system.h) makes the system calls; tests put a faulty or a simulated one
 // behind the same face. The operations are the smallest set the rooms above need, each one system
-// call (EINTR and short transfers are the caller's to see: durable_write.h repeats them), so that a
-// fault test can fail every single one.
+// call, so that a fault test can fail every single one. Short and interrupted transfers are the
+// caller's to see (durable_write.h repeats them), an interrupted sync() too; any other interruption
+// ends in RestartingFileSystem (restarting_file_system.h), which stands before the real one.
 //
 // Paths are plain strings, '/' separated, as given by the user; nothing here resolves or changes
 // them. Every call may block on the disk. Any thread may call a FileSystem; a File belongs to one
@@ -22,6 +23,9 @@
 #include "base/result.h"
 
 namespace holdfast::fs {
+
+// How often in a row a call that a signal broke off is made again before EINTR is told.
+inline constexpr int kInterruptionsMax = 100;
 
 enum class EntryType { kFile, kDirectory, kSymlink, kOther };
 

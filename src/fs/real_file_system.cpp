@@ -16,6 +16,8 @@
 
 #include <fmt/format.h>
 
+#include "fs/restarting_file_system.h"
+
 namespace holdfast::fs {
 
 namespace {
@@ -298,7 +300,8 @@ private:
 }  // namespace
 
 FileSystem& real_file_system() {
-    static RealFileSystem file_system;
+    static RealFileSystem calls;
+    static RestartingFileSystem file_system(calls);
     return file_system;
 }
 

@@ -1,4 +1,4 @@
-// The seam over Linux system calls.
+// The seam over Linux system calls, interrupted ones made again (restarting_file_system.h).
 #pragma once
 
 #include "fs/file_system.h"

@@ -21,6 +21,7 @@
 #include "checkpoint/run_directory.h"
 #include "fs/fault_file_system.h"
 #include "fs/real_file_system.h"
+#include "fs/restarting_file_system.h"
 #include "temporary_directory.h"
 
 namespace holdfast::checkpoint {
@@ -190,8 +191,10 @@ protected:
     TemporaryDirectory temporary_;
     std::string root_;  // of a run in memory; empty: temporary_
     std::string dir_;
+    // As in the program, with the faults between the system and what repeats interrupted calls.
     fs::FaultFileSystem faults_{fs::real_file_system()};
-    fs::FileSystem* file_system_ = &faults_;
+    fs::RestartingFileSystem restarting_{faults_};
+    fs::FileSystem* file_system_ = &restarting_;
 };
 
 // Reads and rewrites a file past the seam, though it is read-only.
