@@ -43,6 +43,16 @@ const Entry* find_head(const Catalog& catalog) {
     return head;
 }
 
+bool knows_current_line(const Catalog& catalog) {
+    const Entry* head = find_head(catalog);
+    const std::int64_t lineage = head == nullptr ? 0 : head->manifest.identity.lineage;
+    return std::all_of(catalog.unlisted.begin(), catalog.unlisted.end(), is_backup) &&
+           std::none_of(catalog.entries.begin(), catalog.entries.end(), [&](const Entry& entry) {
+               return !entry.usable() && entry.state != EntryState::kForeign &&
+                      entry.manifest.identity.lineage > lineage;
+           });
+}
+
 bool is_superseded(const Entry& entry, const Entry& head) {
     return entry.usable() && !is_on_line(entry.manifest.identity, head.manifest);
 }

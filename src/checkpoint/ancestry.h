@@ -20,6 +20,11 @@ bool is_on_line(const Identity& entry, const Manifest& head);
 // The usable entry with the highest (lineage, step); null when none is usable. Among equals any.
 const Entry* find_head(const Catalog& catalog);
 
+// False while the head may not be of the line that the run is on, and what is on that line would
+// pass for superseded: a pool of the run's own disk could not be listed, or an entry that could not
+// be read has a later lineage in its name than any that could.
+bool knows_current_line(const Catalog& catalog);
+
 // Usable, but not on the line of the head.
 bool is_superseded(const Entry& entry, const Entry& head);
 

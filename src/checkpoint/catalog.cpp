@@ -22,14 +22,24 @@ void mark(Entry& entry, EntryState state, std::string why) {
     entry.why = std::move(why);
 }
 
-// What can be known of an entry whose manifest is not believed.
-Identity identity_from_name(const std::string& text) {
-    Identity identity{.lineage = 1, .step = -1, .save_id = {}};
-    if (const auto name = parse_checkpoint_name(text)) {
-        identity.lineage = name->lineage;
-        identity.step = name->form == NameForm::kEpoch ? -1 : name->number;
+// A name says step (or epoch) and lineage. When it is one of ours and says another, the manifest is
+// not the one that was published under it: somebody's copy over it would pass for an older entry.
+Status check_name(const Entry& entry) {
+    const auto name = parse_checkpoint_name(entry.name);
+    const Identity& identity = entry.manifest.identity;
+    if (!name) {
+        return Status{};
     }
-    return identity;
+    const std::int64_t number =
+        name->form == NameForm::kEpoch ? entry.manifest.cursor.epoch : identity.step;
+    if (name->number == number && name->lineage == identity.lineage) {
+        return Status{};
+    }
+    return Error{
+        ErrorKind::kCorrupt,
+        fmt::format(
+            "has the {} of step {}, lineage {}", kManifestName, identity.step, identity.lineage),
+        0};
 }
 
 Status read_entry_manifest(fs::FileSystem& file_system, Entry& entry) {
@@ -40,6 +50,10 @@ Status read_entry_manifest(fs::FileSystem& file_system, Entry& entry) {
     }
     entry.device = status.value().device;
     entry.inode = status.value().inode;
+    // Looked at before it is opened: to open a fifo would wait for a writer for ever.
+    if (status.value().type != fs::EntryType::kFile) {
+        return Error{ErrorKind::kCorrupt, fmt::format("{} is not a plain file", kManifestName), 0};
+    }
     const Result<std::string> text = fs::read_file(file_system, path, kManifestBytesMax);
     if (!text.ok()) {
         // Not a plain file, or far too long: no manifest of ours.
@@ -52,7 +66,7 @@ Status read_entry_manifest(fs::FileSystem& file_system, Entry& entry) {
         return manifest.error().within(kManifestName);
     }
     entry.manifest = std::move(manifest).value();
-    return Status{};
+    return check_name(entry);
 }
 
 Status check_files(fs::FileSystem& file_system, Entry& entry) {
@@ -108,6 +122,7 @@ void scan_pool(fs::FileSystem& file_system,
     if (!names.ok()) {
         if (names.error().kind != ErrorKind::kNotFound) {
             catalog.unreadable.push_back(names.error().what);
+            catalog.unlisted.push_back(pool);
         }
         return;
     }
@@ -148,7 +163,7 @@ Result<Entry> scan_entry(fs::FileSystem& file_system,
         return Error{ErrorKind::kNotFound, fmt::format("there is no checkpoint {}", path), 0};
     }
     entry.manifest = Manifest{};
-    entry.manifest.identity = identity_from_name(entry.name);
+    entry.manifest.identity = identity_by_name(entry.name);
     switch (read.error().kind) {
         case ErrorKind::kCorrupt:
             mark(entry, EntryState::kDamaged, read.error().what);
@@ -176,20 +191,31 @@ Catalog scan_pools(fs::FileSystem& file_system,
     return catalog;
 }
 
+Identity identity_by_name(const std::string& name) {
+    Identity identity{.lineage = 1, .step = -1, .save_id = {}};
+    if (const auto parsed = parse_checkpoint_name(name)) {
+        identity.lineage = parsed->lineage;
+        identity.step = parsed->form == NameForm::kEpoch ? -1 : parsed->number;
+    }
+    return identity;
+}
+
 std::vector<Pool> outstanding_pools(const Entry& entry, const Catalog& catalog) {
     std::vector<Pool> outstanding;
     for (const Pool pool : entry.manifest.owed) {
         const bool kept_for_ever = pool == Pool::kEpoch || pool == Pool::kKeep;
-        const bool settled =
-            pool == entry.pool ||
-            std::any_of(catalog.entries.begin(), catalog.entries.end(), [&](const Entry& other) {
-                const Identity& there = other.manifest.identity;
-                const Identity& mine = entry.manifest.identity;
-                return other.pool == pool && other.usable() &&
-                       (there == mine ||
-                        (!kept_for_ever && std::pair(there.lineage, there.step) >
-                                               std::pair(mine.lineage, mine.step)));
-            });
+        const auto settles = [&](const Entry& other) {
+            const Identity& there = other.manifest.identity;
+            const Identity& mine = entry.manifest.identity;
+            const bool later =
+                std::pair(there.lineage, there.step) > std::pair(mine.lineage, mine.step);
+            const std::vector<Pool>& owed = other.manifest.owed;
+            const bool will_be = std::find(owed.begin(), owed.end(), pool) != owed.end();
+            return other.usable() && ((other.pool == pool && there == mine) ||
+                                      (!kept_for_ever && later && (other.pool == pool || will_be)));
+        };
+        const bool settled = pool == entry.pool ||
+                             std::any_of(catalog.entries.begin(), catalog.entries.end(), settles);
         if (!settled) {
             outstanding.push_back(pool);
         }

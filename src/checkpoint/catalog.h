@@ -47,8 +47,9 @@ struct Entry {
 
 struct Catalog {
     std::vector<Entry> entries;  // sorted: oldest first
-    // Pools that could not be listed, one line each.
+    // Pools that could not be listed, one line each, and which.
     std::vector<std::string> unreadable;
+    std::vector<Pool> unlisted{};
 };
 
 // `run_id` empty: every sound entry is kPublished. A missing pool folder is an empty pool. An entry
@@ -64,9 +65,13 @@ base::Result<Entry> scan_entry(fs::FileSystem& file_system,
                                Pool pool,
                                const std::string& run_id);
 
+// What a name tells of an entry whose manifest is not believed: lineage, and step (-1 unknown).
+Identity identity_by_name(const std::string& name);
+
 // The pools of entry.manifest.owed that it has not joined. A pool that is kept for ever (epoch,
-// keep) is settled when it holds the identity; any other also when it holds a later one, since
-// owed pools are served in order and rotation may have taken the entry away again.
+// keep) is settled when it holds the identity; any other also when it holds a later one, or a later
+// one owes it too: it would be rotated away again. So a pool that cannot be joined pins one entry,
+// not all that come.
 std::vector<Pool> outstanding_pools(const Entry& entry, const Catalog& catalog);
 
 }  // namespace holdfast::checkpoint

@@ -42,6 +42,14 @@ Result<std::optional<CheckpointName>> find_in_pool(fs::FileSystem& file_system,
             there.value().manifest.identity == manifest.identity) {
             return name;
         }
+        // It may be the one looked for: a second one under another name would stay.
+        if (there.ok() && there.value().state == EntryState::kUnreadable) {
+            return Error{
+                ErrorKind::kIo,
+                fmt::format(
+                    "{} cannot be read just now: {}", there.value().path, there.value().why),
+                0};
+        }
     }
     return std::optional<CheckpointName>();
 }

@@ -75,14 +75,16 @@ Result<std::string> quarantine_entry(fs::FileSystem& file_system,
         number = std::max(number, number_of(name).value_or(0) + 1);
     }
     const std::string path = fs::join(folder, folder_name(number, entry));
-    Status moved = file_system.rename(entry.path, path, fs::RenameMode::kNoReplace);
-    for (const std::string& parent : {fs::parent_of(entry.path), folder}) {
-        if (moved.ok()) {
-            moved = file_system.sync_directory(parent);
-        }
-    }
+    const Status moved = file_system.rename(entry.path, path, fs::RenameMode::kNoReplace);
     if (!moved.ok()) {
         return moved.error();
+    }
+    for (const std::string& parent : {fs::parent_of(entry.path), folder}) {
+        // Moved it is; should a power cut bring it back, the next resume moves it again.
+        if (const Status synced = file_system.sync_directory(parent); !synced.ok()) {
+            base::log_warning(
+                "{} may come back after a power cut: {}", entry.label(), synced.error().what);
+        }
     }
     const Status told = fs::replace_file(file_system,
                                          fs::join(path, std::string(kQuarantineReasonName)),
@@ -92,6 +94,16 @@ Result<std::string> quarantine_entry(fs::FileSystem& file_system,
     }
     drop_oldest(file_system, folder);
     return path;
+}
+
+Result<bool> holds_quarantined(fs::FileSystem& file_system, const RunPaths& paths) {
+    const Result<std::vector<std::string>> names = file_system.list(paths.in_run(kQuarantineName));
+    if (!names.ok()) {
+        return names.error().kind == ErrorKind::kNotFound ? Result<bool>(false) : names.error();
+    }
+    return std::any_of(names.value().begin(), names.value().end(), [](const std::string& name) {
+        return number_of(name).has_value();
+    });
 }
 
 }  // namespace holdfast::checkpoint

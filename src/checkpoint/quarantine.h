@@ -14,11 +14,15 @@ namespace holdfast::checkpoint {
 
 inline constexpr std::size_t kQuarantineKept = 3;
 
-// Moves `entry` into quarantine, fsyncs both parents and writes `entry.why` down; answers the new
-// path. Beyond three, the ones that came first go (the names carry a rising number). On failure the
-// entry is where it was; that its reason could not be written is a warning.
+// Moves `entry` into quarantine, fsyncs both parents (a failed fsync is told, the entry is moved
+// all the same) and writes `entry.why` down; answers the new path. Beyond three, the ones that came
+// first go (the names carry a rising number). On failure the entry is where it was; that its reason
+// could not be written is a warning.
 base::Result<std::string> quarantine_entry(fs::FileSystem& file_system,
                                            const RunPaths& paths,
                                            const Entry& entry);
+
+// Whether anything was ever set aside in this run: then it was published, though no pool shows it.
+base::Result<bool> holds_quarantined(fs::FileSystem& file_system, const RunPaths& paths);
 
 }  // namespace holdfast::checkpoint

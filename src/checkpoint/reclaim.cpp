@@ -38,7 +38,8 @@ Status remove_and_confirm(fs::FileSystem& file_system,
     Result<std::unique_ptr<fs::File>> file = file_system.open(path, fs::OpenOptions{});
     Result<fs::FileStatus> before = file.ok() ? file.value()->status() : file_system.status(path);
     if (Status removed = file_system.remove_file(path); !removed.ok()) {
-        return removed;
+        // Somebody was faster: what counts is that it is gone.
+        return removed.error().kind == ErrorKind::kNotFound ? Status{} : removed;
     }
     const Result<bool> there = fs::exists(file_system, path);
     if (there.ok() && there.value()) {
@@ -87,26 +88,28 @@ Status Reclaimer::move_to_trash(Pool pool, const std::string& name, std::string&
     return moved;
 }
 
-void Reclaimer::empty(const std::string& path, ReclaimReport& report) {
-    const Result<std::vector<std::string>> names = file_system_.list(path);
-    if (!names.ok()) {
-        report.failures.push_back(names.error().what);
-        return;
-    }
-    Status status;
-    for (const std::string& name : names.value()) {
-        const std::string file = fs::join(path, name);
-        const Result<fs::FileStatus> there = file_system_.status(file);
-        status = there.ok() && there.value().type == fs::EntryType::kFile
-                     ? remove_and_confirm(file_system_, file, report)
-                     : remove_tree(file_system_, file);
-        if (!status.ok()) {
-            report.failures.push_back(status.error().what);
-            return;
+void Reclaimer::remove(const std::string& path, ReclaimReport& report) {
+    const Result<fs::FileStatus> there = file_system_.status(path);
+    Status status = there.ok() ? Status{} : Status(there.error());
+    if (there.ok() && there.value().type == fs::EntryType::kDirectory) {
+        const Result<std::vector<std::string>> names = file_system_.list(path);
+        const std::size_t failures_before = report.failures.size();
+        // One file that stays is no reason to leave the others.
+        for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+            remove(fs::join(path, name), report);
         }
+        if (!names.ok()) {
+            status = names.error();
+        } else if (report.failures.size() == failures_before) {
+            status = file_system_.remove_directory(path);
+        }
+    } else if (there.ok() && there.value().type == fs::EntryType::kFile) {
+        status = remove_and_confirm(file_system_, path, report);
+    } else if (there.ok()) {
+        // A symlink goes, never what it points at.
+        status = file_system_.remove_file(path);
     }
-    status = file_system_.remove_directory(path);
-    if (!status.ok()) {
+    if (!status.ok() && status.error().kind != ErrorKind::kNotFound) {
         report.failures.push_back(status.error().what);
     }
 }
@@ -122,9 +125,28 @@ ReclaimReport Reclaimer::execute(const std::vector<Deletion>& deletions) {
             continue;
         }
         report.deleted.push_back(label);
-        empty(trash_path, report);
+        remove(trash_path, report);
     }
     return report;
+}
+
+// How it came into the trash is not known: perhaps its rename was never made durable.
+void Reclaimer::empty_trash(Pool side,
+                            const std::vector<std::string>& names,
+                            ReclaimReport& report) {
+    for (const Pool pool : kAllPools) {
+        if (is_backup(pool) != is_backup(side)) {
+            continue;
+        }
+        const Status synced = file_system_.sync_directory(paths_.pool(pool));
+        if (!synced.ok() && synced.error().kind != ErrorKind::kNotFound) {
+            report.failures.push_back(synced.error().what);
+            return;
+        }
+    }
+    for (const std::string& name : names) {
+        remove(fs::join(paths_.trash(side), name), report);
+    }
 }
 
 ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id, Pool side) {
@@ -141,11 +163,11 @@ ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id, Pool sid
     for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
         const auto save_id = parse_pending_name(name);
         if (save_id && *save_id != live_save_id) {
-            empty(fs::join(root, name), report);
+            remove(fs::join(root, name), report);
         }
     }
-    for (const std::string& name : trash.ok() ? trash.value() : std::vector<std::string>{}) {
-        empty(fs::join(paths_.trash(side), name), report);
+    if (trash.ok() && !trash.value().empty()) {
+        empty_trash(side, trash.value(), report);
     }
     return report;
 }

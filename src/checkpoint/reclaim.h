@@ -2,8 +2,8 @@
 //
 // A deletion is a rename into .trash (from that instant the entry does not exist), fsync of both
 // parents, then the files, then a look that the name is gone and the link counts fell. Whatever
-// stays in .trash is tried again by the next pass. The caller holds the run lock. Blocks on the
-// disk; one thread at a time.
+// stays in .trash, or in its pool, is tried again by the next pass and holds nothing else up. The
+// caller holds the run lock. Blocks on the disk; one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,8 @@ public:
 
 private:
     base::Status move_to_trash(Pool pool, const std::string& name, std::string& trash_path);
-    void empty(const std::string& path, ReclaimReport& report);
+    void empty_trash(Pool disk, const std::vector<std::string>& names, ReclaimReport& report);
+    void remove(const std::string& path, ReclaimReport& report);
 
     fs::FileSystem& file_system_;
     RunPaths paths_;

@@ -41,9 +41,20 @@ Status try_load(fs::FileSystem& file_system, const Entry& entry, const LoadFunct
     return reader.ok() ? load(entry, reader.value()) : Status(reader.error());
 }
 
-bool is_passed_over(const Error& error) {
-    return error.kind == ErrorKind::kCorrupt || error.kind == ErrorKind::kIo ||
-           error.kind == ErrorKind::kNotFound;
+// Both tell at once: whatever becomes of the resume, the log says what was found and moved.
+void pass_over(Found& found, Fallback fallback) {
+    base::log_warning("{} is not used: {}{}",
+                      fallback.label,
+                      fallback.why,
+                      fallback.moved_to.empty() ? "" : "; moved to " + fallback.moved_to);
+    found.fallbacks.push_back(std::move(fallback));
+}
+
+void tell_repair(Found& found, const Repair& repair) {
+    for (const std::string& line : repair.told) {
+        base::log_warning("{}", line);
+        found.repairs.push_back(line);
+    }
 }
 
 // The first candidate that loads. A damaged one is mended and, when that repaired it, tried once
@@ -66,23 +77,23 @@ Result<Found> first_loadable(fs::FileSystem& file_system,
         }
         if (mended.repair) {
             found.entry = mended.repair->entry;
-            found.repairs.insert(
-                found.repairs.end(), mended.repair->told.begin(), mended.repair->told.end());
+            tell_repair(found, *mended.repair);
             loaded = try_load(file_system, found.entry, load);
         }
         if (loaded.ok()) {
             return found;
         }
         const Error& error = loaded.error();
-        if (!is_passed_over(error)) {
+        if (error.kind == ErrorKind::kInvalid) {
             return error.within(fmt::format("resuming from {}", candidate.path));
         }
         last = error;
-        found.fallbacks.push_back(Fallback{.label = candidate.label(),
-                                           .why = error.what,
-                                           .lineage = candidate.manifest.identity.lineage,
-                                           .step = candidate.manifest.identity.step,
-                                           .moved_to = std::move(mended.moved_to)});
+        pass_over(found,
+                  Fallback{.label = candidate.label(),
+                           .why = error.what,
+                           .lineage = candidate.manifest.identity.lineage,
+                           .step = candidate.manifest.identity.step,
+                           .moved_to = std::move(mended.moved_to)});
     }
     if (!last) {
         return Error{ErrorKind::kNotFound, "there is no checkpoint to load", 0};
@@ -109,16 +120,7 @@ const Fallback* newest_passed_over(const ResumedFrom& resumed) {
     return found;
 }
 
-void tell(const ResumedFrom& resumed) {
-    for (const std::string& repair : resumed.repairs) {
-        base::log_warning("{}", repair);
-    }
-    for (const Fallback& fallback : resumed.fallbacks) {
-        base::log_warning("{} is not used: {}{}",
-                          fallback.label,
-                          fallback.why,
-                          fallback.moved_to.empty() ? "" : "; moved to " + fallback.moved_to);
-    }
+void tell_loss(const ResumedFrom& resumed) {
     if (const Fallback* from = newest_passed_over(resumed)) {
         base::log_warning("fell back from {} to {}: {} steps are lost and will be done again",
                           from->label,
@@ -215,8 +217,25 @@ std::vector<Entry> candidates_of(const OpenedRun& opened,
     return copies(resume_candidates(catalog));
 }
 
-// Entries whose damage shows without a look at their bytes, mended oldest first so that the newest
-// stay longest in quarantine; told newest first.
+// A manifest of another run may lie over files of this one: then it is damage, not a guest.
+void judge_foreign(fs::FileSystem& file_system, Catalog& catalog) {
+    for (Entry& entry : catalog.entries) {
+        if (entry.state != EntryState::kForeign) {
+            continue;
+        }
+        Result<Reader> reader = Reader::open(file_system, entry.path);
+        const Status sound = reader.ok() ? reader.value().verify() : Status(reader.error());
+        if (!sound.ok() && sound.error().kind == ErrorKind::kCorrupt) {
+            entry.state = EntryState::kDamaged;
+            entry.why = fmt::format("{}, and {}", entry.why, sound.error().what);
+            entry.manifest = Manifest{};
+            entry.manifest.identity = identity_by_name(entry.name);
+        }
+    }
+}
+
+// Entries whose damage shows without loading them, mended oldest first so that the newest stay
+// longest in quarantine.
 Found mend_known_damaged(const Catalog& catalog, const Mend& mend) {
     Found found;
     for (const Entry& entry : catalog.entries) {
@@ -225,16 +244,16 @@ Found mend_known_damaged(const Catalog& catalog, const Mend& mend) {
         }
         Mended mended = entry.state == EntryState::kDamaged ? mend(entry) : Mended{};
         if (mended.repair) {
-            found.repairs.insert(
-                found.repairs.end(), mended.repair->told.begin(), mended.repair->told.end());
+            tell_repair(found, *mended.repair);
             continue;
         }
-        found.fallbacks.push_back(Fallback{.label = entry.label(),
-                                           .why = entry.why,
-                                           .step = entry.manifest.identity.step,
-                                           .moved_to = std::move(mended.moved_to)});
+        pass_over(found,
+                  Fallback{.label = entry.label(),
+                           .why = entry.why,
+                           .lineage = entry.manifest.identity.lineage,
+                           .step = entry.manifest.identity.step,
+                           .moved_to = std::move(mended.moved_to)});
     }
-    std::reverse(found.fallbacks.begin(), found.fallbacks.end());
     return found;
 }
 
@@ -250,7 +269,8 @@ Error nothing_found(const OpenedRun& opened, const ResumeRequest& request, const
         return Error{
             ErrorKind::kIo, fmt::format("no checkpoint in {} can be read just now", directory), 0};
     }
-    if (newest && any(EntryState::kDamaged)) {
+    const Result<bool> set_aside = holds_quarantined(opened.run.file_system(), opened.run.paths());
+    if (newest && (any(EntryState::kDamaged) || (set_aside.ok() && set_aside.value()))) {
         return Error{ErrorKind::kCorrupt,
                      fmt::format("every checkpoint in {} is damaged; they are in its quarantine "
                                  "folder; --resume never starts a fresh run",
@@ -315,12 +335,13 @@ Result<ResumedFrom> resume_load(const OpenedRun& opened,
                                 const ResumeRequest& request,
                                 const LoadFunction& load) {
     const RunDirectory& run = opened.run;
-    const Catalog catalog = run.scan();
+    Catalog catalog = run.scan();
     const Mend mend = [&](const Entry& damaged) {
         return opened.chosen_is_external ? Mended{} : mend_in(run, damaged);
     };
     Found known;
     if (request.kind == ResumeKind::kAuto || request.kind == ResumeKind::kLatest) {
+        judge_foreign(run.file_system(), catalog);
         known = mend_known_damaged(catalog, mend);
     }
     const Catalog mended = known.repairs.empty() ? catalog : run.scan();
@@ -345,11 +366,19 @@ Result<ResumedFrom> resume_load(const OpenedRun& opened,
     // The first look still knows lineages whose only entry has gone to quarantine.
     resumed.next_lineage =
         std::max({next_lineage(catalog), next_lineage(now), identity.lineage + 1});
-    tell(resumed);
+    tell_loss(resumed);
     return resumed;
 }
 
-Result<std::vector<Entry>> candidates_at(fs::FileSystem& file_system, const std::string& path) {
+namespace {
+
+// What a reader finds at a path: what it may load, and what it sees to be damaged without loading.
+struct Readable {
+    std::vector<Entry> candidates;
+    Catalog passed_over;
+};
+
+Result<Readable> readable_at(fs::FileSystem& file_system, const std::string& path) {
     const Result<bool> is_entry =
         fs::exists(file_system, fs::join(path, std::string(kManifestName)));
     if (!is_entry.ok()) {
@@ -360,13 +389,13 @@ Result<std::vector<Entry>> candidates_at(fs::FileSystem& file_system, const std:
         if (!entry.ok()) {
             return entry.error();
         }
-        return std::vector<Entry>{std::move(entry).value()};
+        return Readable{{std::move(entry).value()}, {}};
     }
     const Result<RunView> view = view_run(file_system, RunPaths::of(path));
     if (!view.ok()) {
         return view.error();
     }
-    const Catalog catalog =
+    Catalog catalog =
         scan_pools(file_system,
                    view.value().paths,
                    view.value().identity ? view.value().identity->run_id : std::string());
@@ -376,23 +405,37 @@ Result<std::vector<Entry>> candidates_at(fs::FileSystem& file_system, const std:
                      fmt::format("{} is neither a checkpoint nor a run with one", path),
                      0};
     }
-    return candidates;
+    return Readable{std::move(candidates), std::move(catalog)};
+}
+
+}  // namespace
+
+Result<std::vector<Entry>> candidates_at(fs::FileSystem& file_system, const std::string& path) {
+    Result<Readable> readable = readable_at(file_system, path);
+    if (!readable.ok()) {
+        return readable.error();
+    }
+    return std::move(readable).value().candidates;
 }
 
 Result<ResumedFrom> load_newest(fs::FileSystem& file_system,
                                 const std::string& path,
                                 const LoadFunction& load) {
-    const Result<std::vector<Entry>> candidates = candidates_at(file_system, path);
-    if (!candidates.ok()) {
-        return candidates.error();
+    const Result<Readable> readable = readable_at(file_system, path);
+    if (!readable.ok()) {
+        return readable.error();
     }
-    Result<Found> found = first_loadable(
-        file_system, candidates.value(), {}, load, [](const Entry&) { return Mended{}; });
+    const Mend leave = [](const Entry&) { return Mended{}; };
+    Result<Found> found = first_loadable(file_system,
+                                         readable.value().candidates,
+                                         mend_known_damaged(readable.value().passed_over, leave),
+                                         load,
+                                         leave);
     if (!found.ok()) {
         return found.error();
     }
     ResumedFrom resumed = outcome_of(std::move(found).value());
-    tell(resumed);
+    tell_loss(resumed);
     return resumed;
 }
 

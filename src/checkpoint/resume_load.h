@@ -16,8 +16,8 @@
 
 namespace holdfast::checkpoint {
 
-// Loads through `reader` (Reader::load verifies). May be called again with the next candidate after
-// it answered kCorrupt, kIo or kNotFound; any other error ends the search and is told as it is.
+// Loads through `reader` (Reader::load verifies). kInvalid is the caller's own, ends the search and
+// is told as it is; after any other error it may be called again with the next candidate.
 using LoadFunction = std::function<base::Status(const Entry& entry, Reader& reader)>;
 
 // An entry that was passed over.

@@ -62,7 +62,7 @@ std::set<std::pair<std::int64_t, std::int64_t>> newest_points(const Catalog& cat
 
 std::vector<Deletion> plan_deletions(const Catalog& catalog, const RetentionLimits& limits) {
     const Entry* head = find_head(catalog);
-    if (head == nullptr) {
+    if (head == nullptr || !knows_current_line(catalog)) {
         return {};
     }
     const std::set<Order> newest = newest_points(catalog);
@@ -75,22 +75,20 @@ std::vector<Deletion> plan_deletions(const Catalog& catalog, const RetentionLimi
             }
         }
         const auto count = static_cast<std::int64_t>(members.size());
-        std::int64_t surplus = count - std::min(count, limit_of(pool, limits));
+        const std::int64_t surplus = count - std::min(count, limit_of(pool, limits));
         // Superseded first; the catalog is sorted oldest first already.
         std::stable_partition(members.begin(), members.end(), [&](const Entry* entry) {
             return is_superseded(*entry, *head);
         });
+        // One that has to stay is no reason to delete a newer one in its place.
+        members.resize(static_cast<std::size_t>(surplus));
         for (const Entry* entry : members) {
-            if (surplus <= 0) {
-                break;
-            }
             const bool superseded = is_superseded(*entry, *head);
             if ((!superseded && !is_backup(pool) && newest.contains(order_of(*entry))) ||
                 !outstanding_pools(*entry, catalog).empty()) {
                 continue;
             }
             plan.push_back(Deletion{pool, entry->name, entry->manifest.identity, superseded});
-            --surplus;
         }
     }
     std::stable_sort(plan.begin(), plan.end(), [](const Deletion& a, const Deletion& b) {

@@ -1,11 +1,14 @@
 // Which entries go: a pure plan. Executing it is checkpoint/reclaim's.
 //
 // Each pool by itself: beyond its limit, superseded entries go first, then by (lineage, step),
-// oldest first, never by a clock. Never: the two newest usable entries of the current line of
-// descent (in whatever pool but the backups), an entry that still owes a pool, an entry that is
-// damaged, unreadable or of another run, anything in `epoch` and `keep`. A second copy is spare: of
-// a backup pool only the newest is sure to stay. Each side of a store (kRunPools, kBackupPools) is
-// planned from a catalog of its own pools. Invariants R1-R4 of docs/checkpoint-format.md.
+// oldest first, never by a clock; as many as the limit says stay, whatever else must. Never: the
+// two newest usable entries of the current line of descent (in whatever pool but the backups), an
+// entry that still owes a pool, an entry that is damaged, unreadable or of another run, anything in
+// `epoch` and `keep`. A second copy is spare: of a backup pool only the newest is sure to stay.
+// Nothing at all while it is not certain which line is the current one: a pool could not be listed,
+// or an entry of a later lineage than any that can be read. Each side of a store (kRunPools,
+// kBackupPools) is planned from a catalog of its own pools. Invariants R1-R4 of
+// docs/checkpoint-format.md.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,14 @@
 #include "checkpoint/run_choice.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "checkpoint/ancestry.h"
+#include "checkpoint/quarantine.h"
 
 namespace holdfast::checkpoint {
 
@@ -25,11 +27,21 @@ RunPaths paths_like(const RunPaths& wanted, const std::string& directory) {
                                      : RunPaths{directory, wanted.backup_directory};
 }
 
-std::vector<std::string> sibling_directories(fs::FileSystem& file_system,
-                                             const std::string& directory) {
+// Somebody else's, and so for good.
+bool is_denied(const Error& error) {
+    return error.os_errno == EACCES || error.os_errno == EPERM;
+}
+
+// Errors: a parent that cannot be read just now may hold the newest run.
+Result<std::vector<std::string>> sibling_directories(fs::FileSystem& file_system,
+                                                     const std::string& directory) {
     std::vector<std::string> siblings;
     const std::string parent = fs::parent_of(directory);
     const Result<std::vector<std::string>> names = file_system.list(parent);
+    // One that its user may not list never shows its siblings.
+    if (!names.ok() && names.error().kind != ErrorKind::kNotFound && !is_denied(names.error())) {
+        return names.error();
+    }
     for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
         if (is_sibling_run_name(name, fs::name_of(directory))) {
             siblings.push_back(fs::join(parent, name));
@@ -134,14 +146,20 @@ Result<RunChoice> choose_in(fs::FileSystem& file_system,
     RunView own;
     std::optional<RunView> unpublished;
     std::vector<std::string> why;
-    for (const std::string& directory : sibling_directories(file_system, wanted.directory)) {
+    const Result<std::vector<std::string>> siblings =
+        sibling_directories(file_system, wanted.directory);
+    if (!siblings.ok()) {
+        return siblings.error();
+    }
+    for (const std::string& directory : siblings.value()) {
         Result<RunView> view = view_run(file_system, paths_like(wanted, directory));
         const bool is_own = directory == wanted.directory;
-        if (!view.ok() && is_own) {
-            return view.error();
+        if (!view.ok() && !is_own &&
+            (view.error().kind == ErrorKind::kInvalid || is_denied(view.error()))) {
+            continue;  // a sibling that is no run directory is none of ours
         }
         if (!view.ok()) {
-            continue;  // a sibling that is no run directory is none of ours
+            return view.error();  // what cannot be read just now may be the run that is looked for
         }
         if (view.value().identity && request.kind != ResumeKind::kNever) {
             const std::vector<std::string> differs = differences(*view.value().identity);

@@ -93,7 +93,11 @@ ReclaimReport RunDirectory::tidy(const RetentionLimits& limits, TransferBuffers&
     Reclaimer reclaimer(*file_system_, paths_);
     ReclaimReport report = reclaimer.complete_owed(own_pools(), buffers);
     report.merge(reclaimer.clear_leftovers());
-    report.merge(reclaimer.execute(plan_deletions(own_pools(), limits)));
+    const Catalog catalog = own_pools();
+    for (const std::string& pool : catalog.unreadable) {
+        report.failures.push_back(pool);
+    }
+    report.merge(reclaimer.execute(plan_deletions(catalog, limits)));
     return report;
 }
 
@@ -156,13 +160,10 @@ Status update_latest(fs::FileSystem& file_system,
 
 namespace {
 
-// mkdir unless it is there; true when it was made.
-Result<bool> ensure_directory(fs::FileSystem& file_system, const std::string& path) {
-    const Status made = file_system.make_directory(path);
-    if (made.ok()) {
-        return true;
-    }
-    return made.error().kind == ErrorKind::kExists ? Result<bool>(false) : made.error();
+// mkdir unless it is there.
+Status ensure_directory(fs::FileSystem& file_system, const std::string& path) {
+    Status made = file_system.make_directory(path);
+    return !made.ok() && made.error().kind == ErrorKind::kExists ? Status{} : made;
 }
 
 // All folders of a run, durable with their names. Those of second copies on another disk are made
@@ -186,18 +187,13 @@ Status make_layout(fs::FileSystem& file_system, const RunPaths& paths) {
         parents.push_back(paths.backup_directory);
     }
     parents.insert(parents.end(), {paths.directory, fs::parent_of(paths.directory)});
-    bool any = false;
     for (const std::string& folder : folders) {
-        const Result<bool> made = ensure_directory(file_system, folder);
-        if (!made.ok()) {
-            return made.error();
+        if (Status made = ensure_directory(file_system, folder); !made.ok()) {
+            return made;
         }
-        any = any || made.value();
     }
+    // Also when all were there: whoever made them may have died before this.
     for (const std::string& parent : parents) {
-        if (!any) {
-            break;
-        }
         if (Status synced = file_system.sync_directory(parent); !synced.ok()) {
             return synced;
         }

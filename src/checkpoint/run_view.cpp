@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "checkpoint/ancestry.h"
+#include "checkpoint/quarantine.h"
 #include "fs/durable_write.h"
 
 namespace holdfast::checkpoint {
@@ -64,7 +65,10 @@ std::span<const Pool> pools_of(const RunPaths& paths) {
 Status read_identity(fs::FileSystem& file_system, RunView& view) {
     const Result<std::string> text =
         fs::read_file(file_system, view.paths.in_run(kRunFileName), kManifestBytesMax);
-    if (!text.ok() && text.error().kind == ErrorKind::kIo) {
+    const bool lost = !text.ok() && (text.error().kind == ErrorKind::kNotFound ||
+                                     text.error().kind == ErrorKind::kInvalid ||
+                                     text.error().kind == ErrorKind::kCorrupt);
+    if (!text.ok() && !lost) {
         return text.error();
     }
     if (text.ok()) {
@@ -121,6 +125,13 @@ Result<RunView> view_run(fs::FileSystem& file_system, const RunPaths& paths) {
         std::any_of(catalog.entries.begin(), catalog.entries.end(), [](const Entry& entry) {
             return entry.state != EntryState::kForeign;
         });
+    if (!view.published) {
+        const Result<bool> set_aside = holds_quarantined(file_system, paths);
+        if (!set_aside.ok()) {
+            return set_aside.error();
+        }
+        view.published = set_aside.value();
+    }
     return view;
 }
 

@@ -158,6 +158,38 @@ TEST_F(RunDirectoryTest, P7_AReadOnlyPlaceIsOneClearLine) {
     EXPECT_EQ(opened.error().what.find('\n'), std::string::npos);
 }
 
+TEST_F(RunDirectoryTest, P1_FoldersOfADeadStartAreMadeDurableByTheNext) {
+    faults_.arm({.operation = fs::Operation::kSyncDirectory, .os_errno = EIO, .for_ever = true});
+    EXPECT_FALSE(open().ok());
+    faults_.disarm();
+    faults_.reset_count();
+    ASSERT_TRUE(open().ok());
+    for (const std::string& parent : {temporary_.path(), dir_, in_run("backup")}) {
+        EXPECT_THAT(faults_.history(),
+                    ::testing::Contains(std::pair(fs::Operation::kSyncDirectory, parent)));
+    }
+}
+
+TEST_F(RunDirectoryTest, P1_ARunThatCannotBeReadJustNowIsNotBegunAnew) {
+    {
+        const auto opened = open();
+        ASSERT_TRUE(save(opened.value().run, 0).ok());
+    }
+    {
+        const auto other = open_other();
+        ASSERT_TRUE(save(other.value().run, 0).ok());
+    }
+    for (const auto& part : {sibling_ + "/run.json", sibling_, temporary_.path()}) {
+        faults_.arm(
+            {.operation = part.ends_with("json") ? fs::Operation::kOpen : fs::Operation::kList,
+             .path_part = part,
+             .os_errno = ESTALE});
+        EXPECT_EQ(open_other().error().kind, ErrorKind::kIo) << part;
+    }
+    faults_.disarm();
+    EXPECT_FALSE(open_other().value().fresh);
+}
+
 TEST_F(RunDirectoryTest, SecondTrainerIsToldWhoHoldsIt) {
     const auto first = open();
     const auto second = open();
