@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "checkpoint/ancestry.h"
-#include "checkpoint/quarantine.h"
 
 namespace holdfast::checkpoint {
 
