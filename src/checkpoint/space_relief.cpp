@@ -26,8 +26,9 @@ ReliefPlan plan_relief(const Catalog& catalog, std::uint64_t bytes_wanted) {
     std::vector<Relief> candidates;
     const Entry* head = find_head(catalog);
     const auto newest = newest_points(catalog);
+    const bool knows_line = knows_current_line(catalog);
     for (const Entry& entry : catalog.entries) {
-        if (may_go(entry, catalog, newest)) {
+        if (may_go(entry, catalog, newest) && knows_line) {
             candidates.push_back(
                 {Deletion{
                      entry.pool, entry.name, entry.manifest.identity, is_superseded(entry, *head)},

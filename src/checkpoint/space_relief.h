@@ -4,7 +4,8 @@
 // nothing. Superseded ones first (rolling or emergency, by lineage and step), then the oldest of
 // `rolling`, then the oldest of `emergency`. Never: the two newest usable points of the current
 // line, an entry that still owes a pool, one that is damaged, unreadable or of another run,
-// anything in `epoch`, `keep`, `best` and the backups. Invariants R1 and R4 of
+// anything in `epoch`, `keep`, `best` and the backups; nothing at all while it is not certain which
+// line is the current one (ancestry.h). Invariants R1 and R4 of
 // docs/checkpoint-format.md. RunDirectory::make_room() carries it out.
 #pragma once
 

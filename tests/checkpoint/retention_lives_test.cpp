@@ -40,7 +40,7 @@ Order order_of(const Entry& entry) {
     return {entry.manifest.identity.lineage, entry.manifest.identity.step};
 }
 
-std::int64_t limit_of(Pool pool, const RetentionLimits& limits) {
+std::int64_t limit_in(Pool pool, const RetentionLimits& limits) {
     const std::map<Pool, std::int64_t> by_pool{{Pool::kRolling, limits.keep_rolling},
                                                {Pool::kEmergency, limits.keep_emergency},
                                                {Pool::kBest, limits.keep_best},
@@ -219,7 +219,7 @@ void RetentionLives::tidy_and_check(bool disk_is_well) {
     }
     for (const Pool pool : kAllPools) {
         const std::vector<const Entry*> members = members_of(all, pool);
-        const auto limit = static_cast<std::size_t>(limit_of(pool, limits_));
+        const auto limit = static_cast<std::size_t>(limit_in(pool, limits_));
         for (std::size_t i = members.size() - std::min(members.size(), limit); i < members.size();
              ++i) {
             ASSERT_TRUE(left.contains(members[i]->label()))

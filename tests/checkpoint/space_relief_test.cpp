@@ -79,6 +79,16 @@ TEST(SpaceRelief, SaysWhenAllThatMayGoIsNotEnough) {
     EXPECT_FALSE(plan.is_enough);
 }
 
+TEST(SpaceRelief, P1_NothingGoesWhileTheCurrentLineIsNotKnown) {
+    CatalogBuilder builder;
+    for (const std::int64_t step : {100, 200, 300}) {
+        add(builder, Pool::kRolling, 1, step);
+    }
+    EXPECT_THAT(planned(builder), ElementsAre("rolling/step_00000100"));
+    add(builder, Pool::kRolling, 2, 100).state = EntryState::kUnreadable;
+    EXPECT_THAT(planned(builder), IsEmpty());
+}
+
 TEST(SpaceRelief, LeavesWhatItWouldNotFree) {
     CatalogBuilder builder;
     add(builder, Pool::kRolling, 1, 100).shared_bytes = kEach;
