@@ -140,8 +140,31 @@ std::optional<std::int64_t> parse_count(std::string_view text) {
     return static_cast<std::int64_t>(scaled);
 }
 
+std::string printable(std::string_view text, std::size_t bytes_max) {
+    std::size_t shown = std::min(text.size(), bytes_max);
+    // Not through the middle of a character of UTF-8.
+    while (shown > 0 && shown < text.size() &&
+           (static_cast<unsigned char>(text[shown]) & 0xC0U) == 0x80U) {
+        --shown;
+    }
+    std::string line;
+    for (const char character : text.substr(0, shown)) {
+        const auto byte = static_cast<unsigned char>(character);
+        if (byte < 0x20 || byte == 0x7F) {
+            line += fmt::format("\\x{:02X}", byte);
+        } else {
+            line += character;
+        }
+    }
+    return shown < text.size() ? fmt::format("{}... ({} bytes)", line, text.size()) : line;
+}
+
 std::optional<std::string> nearest_word(std::string_view word,
                                         const std::vector<std::string>& candidates) {
+    constexpr std::size_t kWordBytesMax = 64;
+    if (word.size() > kWordBytesMax) {
+        return std::nullopt;
+    }
     std::size_t best_distance = std::numeric_limits<std::size_t>::max();
     const std::string* best = nullptr;
     for (const std::string& candidate : candidates) {

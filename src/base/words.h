@@ -1,6 +1,7 @@
 // Words for bytes, counts and durations, for people; and numbers as people write them, read back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,8 +30,13 @@ std::optional<double> parse_real(std::string_view text);
 // A time in seconds: "90", "90s", "1h30m", "2d". Nothing when it is not one.
 std::optional<double> parse_duration(std::string_view text);
 
+// A text from outside as a message may show it, on one line: control characters as \xNN, and no
+// more than about `bytes_max` bytes of it ("... (70000 bytes)" after them). Other bytes stay as
+// they are.
+std::string printable(std::string_view text, std::size_t bytes_max = 120);
+
 // Whichever of `candidates` is the fewest edits away (Levenshtein), if it is near enough to be a
-// likely slip.
+// likely slip. Nothing for a word that is longer than any name.
 std::optional<std::string> nearest_word(std::string_view word,
                                         const std::vector<std::string>& candidates);
 

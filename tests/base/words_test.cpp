@@ -60,6 +60,16 @@ TEST(Words, TheNearestWordIsALikelySlip) {
     const std::vector<std::string> keys = {"learning_rate", "weight_decay", "beta1"};
     EXPECT_EQ(nearest_word("learnig_rate", keys), "learning_rate");
     EXPECT_FALSE(nearest_word("colour", keys));
+    EXPECT_FALSE(nearest_word(std::string(65, 'x'), {std::string(64, 'x')}));
+}
+
+TEST(Words, ATextFromOutsideIsPrintableOnOneLine) {
+    EXPECT_EQ(printable("wte \xE2\x82\xAC"), "wte \xE2\x82\xAC");
+    EXPECT_EQ(printable(std::string("a\n\x1B[31m\x7F\0b", 10)), "a\\x0A\\x1B[31m\\x7F\\x00b");
+    EXPECT_EQ(printable("12345678", 8), "12345678");
+    EXPECT_EQ(printable("123456789", 8), "12345678... (9 bytes)");
+    EXPECT_EQ(printable("123456\xE2\x82\xAC", 8), "123456... (9 bytes)");
+    EXPECT_EQ(printable("\x80\x80\x80", 1), "... (3 bytes)");
 }
 
 }  // namespace
