@@ -16,6 +16,11 @@ std::tm utc_fields(std::int64_t utc_seconds) {
     return fields;
 }
 
+// Of any 64-bit time: the largest years do not fit tm_year + 1900.
+std::int64_t year_of(const std::tm& fields) {
+    return std::int64_t{fields.tm_year} + 1900;
+}
+
 }  // namespace
 
 std::int64_t utc_seconds_now() {
@@ -27,7 +32,7 @@ std::int64_t utc_seconds_now() {
 std::string utc_compact(std::int64_t utc_seconds) {
     const std::tm t = utc_fields(utc_seconds);
     return fmt::format("{:04}{:02}{:02}_{:02}{:02}{:02}",
-                       t.tm_year + 1900,
+                       year_of(t),
                        t.tm_mon + 1,
                        t.tm_mday,
                        t.tm_hour,
@@ -38,7 +43,7 @@ std::string utc_compact(std::int64_t utc_seconds) {
 std::string utc_iso8601(std::int64_t utc_seconds) {
     const std::tm t = utc_fields(utc_seconds);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-                       t.tm_year + 1900,
+                       year_of(t),
                        t.tm_mon + 1,
                        t.tm_mday,
                        t.tm_hour,
