@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/words.h"
 #include "checkpoint/strict_json.h"
 #include "fs/durable_write.h"
 
@@ -60,14 +61,16 @@ Result<SafetensorsHeader::Slot> read_slot(const std::string& name,
                         json["shape"].is_array() && json.contains("data_offsets") &&
                         json["data_offsets"].is_array() && json["data_offsets"].size() == 2;
     if (!shaped) {
-        return corrupt(fmt::format("tensor {} is not dtype, shape and data_offsets", name));
+        return corrupt(
+            fmt::format("tensor {} is not dtype, shape and data_offsets", base::printable(name)));
     }
     SafetensorsHeader::Slot slot;
     slot.tensor.name = name;
     slot.tensor.dtype = json["dtype"].get<std::string>();
     for (const auto& size : json["shape"]) {
         if (!size.is_number_unsigned() || size.get<std::uint64_t>() > INT64_MAX) {
-            return corrupt(fmt::format("tensor {} has a shape that is not whole numbers", name));
+            return corrupt(fmt::format("tensor {} has a shape that is not whole numbers",
+                                       base::printable(name)));
         }
         slot.tensor.shape.push_back(size.get<std::int64_t>());
     }
@@ -76,16 +79,17 @@ Result<SafetensorsHeader::Slot> read_slot(const std::string& name,
     if (!begin.is_number_unsigned() || !end.is_number_unsigned() ||
         end.get<std::uint64_t>() > data_bytes ||
         begin.get<std::uint64_t>() > end.get<std::uint64_t>()) {
-        return corrupt(fmt::format("tensor {} lies outside the {} data bytes", name, data_bytes));
+        return corrupt(fmt::format(
+            "tensor {} lies outside the {} data bytes", base::printable(name), data_bytes));
     }
     slot.begin = data_begin + begin.get<std::uint64_t>();
     slot.end = data_begin + end.get<std::uint64_t>();
     const auto bytes = tensor_bytes(slot.tensor);
     if (!bytes || *bytes != slot.end - slot.begin) {
         return corrupt(fmt::format("tensor {} has {} bytes, which is not its {} shape",
-                                   name,
+                                   base::printable(name),
                                    slot.end - slot.begin,
-                                   slot.tensor.dtype));
+                                   base::printable(slot.tensor.dtype)));
     }
     return slot;
 }
@@ -97,7 +101,7 @@ Result<SafetensorsMetadata> read_metadata(const nlohmann::json& json) {
     }
     for (const auto& [key, value] : json.items()) {
         if (!value.is_string()) {
-            return corrupt(fmt::format("__metadata__ {} is not a text", key));
+            return corrupt(fmt::format("__metadata__ {} is not a text", base::printable(key)));
         }
         metadata[key] = value.get<std::string>();
     }
@@ -110,7 +114,7 @@ Status check_tiling(const SafetensorsHeader& header) {
     for (const SafetensorsHeader::Slot& slot : header.slots) {
         if (slot.begin != next) {
             return corrupt(fmt::format("tensor {} begins at byte {}, the one before ends at {}",
-                                       slot.tensor.name,
+                                       base::printable(slot.tensor.name),
                                        slot.begin,
                                        next));
         }

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
+#include "base/words.h"
 
 namespace holdfast::checkpoint {
 
@@ -34,13 +35,14 @@ base::Result<Json> parse_strict_json(std::string_view text) {
         } else if (event == Json::parse_event_t::key) {
             const auto& key = parsed.template get_ref<const std::string&>();
             if (!keys_by_depth.at(static_cast<std::size_t>(depth) - 1).insert(key).second) {
-                problem = fmt::format("has the key \"{}\" twice", key);
+                problem = fmt::format("has the key \"{}\" twice", base::printable(key));
             }
         }
-        return true;
+        // What comes after a problem is read and not kept.
+        return problem.empty();
     };
     Json value = Json::parse(text.begin(), text.end(), look, false);
-    if (value.is_discarded()) {
+    if (value.is_discarded() && problem.empty()) {
         problem = "is not JSON";
     }
     if (!problem.empty()) {

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/words.h"
+
 namespace holdfast::checkpoint {
 
 using base::Error;
@@ -50,12 +52,14 @@ Result<TensorInfo> whole_of(const SafetensorsHeader& header,
     const auto found = header.metadata.find(shape_key(fragment.name));
     const auto shape = found == header.metadata.end() ? std::nullopt : parse_shape(found->second);
     if (!shape || shape_text(*shape) != found->second || !tensor_elements(*shape)) {
-        return corrupt(fmt::format("fragment {} has no shape of the whole", slot.tensor.name));
+        return corrupt(fmt::format("fragment {} has no shape of the whole",
+                                   base::printable(slot.tensor.name)));
     }
     const std::uint64_t elements = fragment.element_end - fragment.element_begin;
     if (slot.tensor.shape.size() != 1 ||
         static_cast<std::uint64_t>(slot.tensor.shape.front()) != elements) {
-        return corrupt(fmt::format("fragment {} is not {} elements", slot.tensor.name, elements));
+        return corrupt(fmt::format(
+            "fragment {} is not {} elements", base::printable(slot.tensor.name), elements));
     }
     return TensorInfo{fragment.name, slot.tensor.dtype, *shape};
 }
@@ -69,14 +73,15 @@ Status check_pieces(LogicalTensor& tensor) {
     for (const TensorPiece& piece : tensor.pieces) {
         if (piece.element_begin != next) {
             return corrupt(fmt::format("tensor {} is {} at element {}",
-                                       tensor.info.name,
+                                       base::printable(tensor.info.name),
                                        piece.element_begin > next ? "missing" : "there twice",
                                        std::min(next, piece.element_begin)));
         }
         next = piece.element_end;
     }
     if (next != tensor_elements(tensor.info.shape)) {
-        return corrupt(fmt::format("tensor {} ends at element {}", tensor.info.name, next));
+        return corrupt(
+            fmt::format("tensor {} ends at element {}", base::printable(tensor.info.name), next));
     }
     return Status{};
 }
@@ -99,6 +104,10 @@ std::optional<FragmentName> parse_fragment_name(std::string_view name) {
     const auto begin = parse_digits(range.substr(0, colon));
     const auto end = parse_digits(range.substr(std::min(colon + 1, range.size())));
     if (!begin || !end || *begin > *end) {
+        return std::nullopt;
+    }
+    // "@07:8" is nobody's fragment: one range has one name.
+    if (fragment_name(name.substr(0, at), *begin, *end) != name) {
         return std::nullopt;
     }
     return FragmentName{std::string(name.substr(0, at)), *begin, *end};
@@ -130,7 +139,7 @@ Result<std::vector<LogicalTensor>> map_tensors(std::span<const SafetensorsHeader
             }
             const auto [entry, is_new] = by_name.try_emplace(info.name, LogicalTensor{info, {}});
             if (!is_new && (!fragment || entry->second.info != info)) {
-                return corrupt(fmt::format("tensor {} is there twice", info.name));
+                return corrupt(fmt::format("tensor {} is there twice", base::printable(info.name)));
             }
             entry->second.pieces.push_back(piece);
         }

@@ -26,7 +26,8 @@ struct FragmentName {
 std::string fragment_name(std::string_view name,
                           std::uint64_t element_begin,
                           std::uint64_t element_end);
-// Nothing when `name` is not a fragment's (the name of a whole tensor has no '@').
+// Nothing when `name` is not exactly what fragment_name prints (the name of a whole tensor has no
+// '@').
 std::optional<FragmentName> parse_fragment_name(std::string_view name);
 // The metadata entry that tells the whole shape.
 std::string shape_key(std::string_view name);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/philox.h"
+#include "checkpoint/tensor_map.h"
 
 namespace holdfast::checkpoint {
 namespace {
@@ -102,6 +103,18 @@ TEST(Safetensors, HostileHeadersAreRefused) {
         EXPECT_EQ(header.error().kind, ErrorKind::kCorrupt) << json.substr(0, 100);
     }
     EXPECT_TRUE(parse(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}   )", 4).ok());
+}
+
+TEST(Safetensors, ANameStandsInAMessageOnOneLine) {
+    EXPECT_EQ(parse(R"({"a\nb":1})", 0).error().what,
+              "tensor a\\x0Ab is not dtype, shape and data_offsets");
+}
+
+TEST(Safetensors, AFragmentHasOneName) {
+    EXPECT_TRUE(parse_fragment_name("wte@1:2"));
+    for (const char* name : {"wte@01:2", "wte@1:02", "wte@1:2 ", "wte@2:1", "wte@1", "wte"}) {
+        EXPECT_FALSE(parse_fragment_name(name)) << name;
+    }
 }
 
 // Whatever the bytes, the answer is a header that tiles its file or an error: never a crash.
