@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/checksum.h"
+#include "base/words.h"
 
 namespace holdfast::telemetry {
 
@@ -109,7 +110,8 @@ public:
 
     void read(const char* key, std::int64_t& value, bool required = false) {
         if (const Json* field = find(key, required)) {
-            if (!field->is_number_integer()) {
+            // All that are written here are counts.
+            if (!field->is_number_unsigned() || field->get<std::uint64_t>() > INT64_MAX) {
                 fail(key, "a whole number", *field);
                 return;
             }
@@ -217,8 +219,12 @@ private:
     }
     void fail(const std::string& key, const char* expected, const Json& found) {
         if (problem_.empty()) {
-            problem_ =
-                fmt::format("field '{}': expected {}, found {}", key, expected, found.dump());
+            // The text of lists in lists is neither for a message nor, by recursion, for the stack.
+            problem_ = fmt::format(
+                "field '{}': expected {}, found {}",
+                base::printable(key),
+                expected,
+                found.is_structured() ? found.type_name() : base::printable(found.dump()));
         }
     }
 
@@ -230,7 +236,7 @@ void read_val_losses(LineReader& reader, const Json& object, StepMetrics& metric
     const std::string prefix = std::string(kValLossKey) + '.';
     for (const auto& [key, field] : object.items()) {
         ValLoss val_loss;
-        if (key.starts_with(prefix)) {
+        if (key.starts_with(prefix) && key.size() > prefix.size()) {
             val_loss.set = key.substr(prefix.size());
         } else if (key != kValLossKey) {
             continue;

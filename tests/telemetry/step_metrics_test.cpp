@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/philox.h"
@@ -126,6 +127,14 @@ TEST(StepMetrics, DamagedLinesAreNamed) {
               "a metrics line: field 'step': expected a whole number, found \"1\"");
     EXPECT_EQ(parse_step_metrics(R"({"step":1,"loss":2.0,"batch_hash":"xyz"})").error().what,
               "a metrics line: field 'batch_hash': expected 16 hex digits, found \"xyz\"");
+    for (const char* step : {"-1", "18446744073709551615"}) {
+        EXPECT_EQ(
+            parse_step_metrics(fmt::format(R"({{"step":{},"loss":2}})", step)).error().what,
+            fmt::format("a metrics line: field 'step': expected a whole number, found {}", step));
+    }
+    const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+    EXPECT_EQ(parse_step_metrics(R"({"step":)" + deep + '}').error().what,
+              "a metrics line: field 'step': expected a whole number, found array");
 }
 
 }  // namespace
