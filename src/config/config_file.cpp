@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/words.h"
+
 namespace holdfast::config {
 
 namespace {
@@ -20,16 +22,24 @@ base::Error invalid(std::string what) {
 // "[json.exception.parse_error.101] parse error at line 3, column 7: syntax error while parsing
 // value - ..." without what only the library's author needs.
 std::string parse_message(std::string_view message) {
-    const std::string_view at = "parse error at ";
-    const std::size_t start = message.find(at);
-    return std::string(start == std::string_view::npos ? message
-                                                       : message.substr(start + at.size()));
+    constexpr std::size_t kShownBytesMax = 400;
+    for (const std::string_view before : {"] ", "parse error at "}) {
+        const std::size_t start = message.find(before);
+        if (start != std::string_view::npos) {
+            message.remove_prefix(start + before.size());
+        }
+    }
+    return base::printable(message, kShownBytesMax);
 }
 
-// Every object's keys while the text is read: JSON readers keep the last of two silently.
-class RepeatedKeys {
+// What a JSON reader passes over while the text is read: the first of two equal keys of an object,
+// and a depth at which whoever walks the values by recursion runs out of stack.
+class TextCheck {
 public:
-    void see(Json::parse_event_t event, const Json& parsed) {
+    // Whether the value is to be kept.
+    bool see(int depth, Json::parse_event_t event, const Json& parsed) {
+        constexpr int kDepthMax = 16;
+        is_too_deep_ = is_too_deep_ || depth > kDepthMax;
         if (event == Json::parse_event_t::object_start) {
             open_.emplace_back();
         } else if (event == Json::parse_event_t::object_end) {
@@ -40,12 +50,15 @@ public:
                 repeated_ = key;
             }
         }
+        return !is_too_deep_;
     }
     [[nodiscard]] const std::string& repeated() const { return repeated_; }
+    [[nodiscard]] bool is_too_deep() const { return is_too_deep_; }
 
 private:
     std::vector<std::set<std::string>> open_;
     std::string repeated_;
+    bool is_too_deep_ = false;
 };
 
 class Flattener {
@@ -91,14 +104,16 @@ private:
             }
         }
         if (std::find(groups.begin(), groups.end(), key) == groups.end()) {
-            return invalid(
-                fmt::format("{}: unknown key '{}'{}", path_, key, table_.suggestion(key, groups)));
+            return invalid(fmt::format("{}: unknown key '{}'{}",
+                                       path_,
+                                       base::printable(key),
+                                       table_.suggestion(key, groups)));
         }
         if (!value.is_object()) {
             return invalid(fmt::format("{}: {}: expected a group {{...}}, found {}",
                                        path_,
                                        key,
-                                       value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+                                       base::printable(value.dump())));
         }
         return add_object(key + '.', value);
     }
@@ -113,26 +128,30 @@ private:
 base::Result<Found> parse_config_text(const OptionTable& table,
                                       std::string_view text,
                                       std::string_view path) {
-    RepeatedKeys keys;
+    TextCheck check;
     Json root;
     try {
         root = Json::parse(
             text,
-            [&keys](int /*depth*/, Json::parse_event_t event, Json& parsed) {
-                keys.see(event, parsed);
-                return true;
+            [&check](int depth, Json::parse_event_t event, Json& parsed) {
+                return check.see(depth, event, parsed);
             },
             /*allow_exceptions=*/true,
             /*ignore_comments=*/true);
-    } catch (const Json::parse_error& error) {
-        // The library tells line and column only this way.
+    } catch (const Json::exception& error) {
+        // The library tells line and column only this way; a number too large for a double is
+        // another exception than what is no JSON.
         return invalid(fmt::format("{}: {}", path, parse_message(error.what())));
+    }
+    if (check.is_too_deep()) {
+        return invalid(fmt::format("{}: lists or groups stand too deep in each other", path));
     }
     if (!root.is_object()) {
         return invalid(fmt::format("{}: expected an object {{...}} of options", path));
     }
-    if (!keys.repeated().empty()) {
-        return invalid(fmt::format("{}: '{}' is given twice", path, keys.repeated()));
+    if (!check.repeated().empty()) {
+        return invalid(
+            fmt::format("{}: '{}' is given twice", path, base::printable(check.repeated())));
     }
     Flattener flattener(table, path);
     if (auto added = flattener.add_object("", root); !added.ok()) {

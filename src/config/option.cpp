@@ -26,6 +26,11 @@ std::string json_text(std::string_view text) {
     return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// Text that is not cannot be kept in a checkpoint as it is, and would be another one on resume.
+bool is_utf8(std::string_view text) {
+    return Json::parse(json_text(text)).get_ref<const std::string&>() == text;
+}
+
 std::string number_text(double value) {
     if (value == std::floor(value) && std::abs(value) < kExactWholeMax) {
         return fmt::format("{}", static_cast<std::int64_t>(value));
@@ -200,7 +205,9 @@ bool is_in_range(const Option& option, const OptionValue& value) {
 }
 
 base::Result<OptionValue> parse_option_text(const Option& option, std::string_view text) {
-    const std::string found = fmt::format("'{}'", text);
+    const bool is_storable = is_utf8(text);
+    const std::string found =
+        fmt::format("'{}'{}", base::printable(text), is_storable ? "" : ", which is not UTF-8");
     const bool is_zero_word = !option.zero_word.empty() && text == option.zero_word;
     std::optional<OptionValue> value;
     switch (option.type) {
@@ -233,9 +240,14 @@ base::Result<OptionValue> parse_option_text(const Option& option, std::string_vi
             break;
         case OptionType::kText:
         case OptionType::kChoice:
-            value = std::string(text);
+            if (is_storable) {
+                value = std::string(text);
+            }
             break;
         case OptionType::kTextList:
+            if (!is_storable) {
+                break;
+            }
             if (!text.starts_with('[')) {
                 value = std::vector<std::string>{std::string(text)};
             } else if (auto texts = texts_of(Json::parse(text, nullptr, false))) {
@@ -250,7 +262,8 @@ base::Result<OptionValue> parse_option_text(const Option& option, std::string_vi
 }
 
 base::Result<OptionValue> parse_option_json(const Option& option, const Json& value) {
-    const std::string found = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string found =
+        base::printable(value.dump(-1, ' ', false, Json::error_handler_t::replace));
     if (value.is_string() && !option.zero_word.empty() &&
         value.get_ref<const std::string&>() == option.zero_word) {
         return parse_option_text(option, option.zero_word);

@@ -52,8 +52,9 @@ base::Result<const Option*> OptionTable::find_by_name(std::string_view name) con
         return matches.front();
     }
     if (matches.empty()) {
-        return base::Error{base::ErrorKind::kInvalid,
-                           fmt::format("unknown option '{}'{}", name, suggestion(name))};
+        return base::Error{
+            base::ErrorKind::kInvalid,
+            fmt::format("unknown option '{}'{}", base::printable(name), suggestion(name))};
     }
     std::vector<std::string> keys;
     keys.reserve(matches.size());

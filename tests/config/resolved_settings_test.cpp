@@ -1,5 +1,6 @@
 #include "config/resolved_settings.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "config/resolve.h"
@@ -79,6 +80,19 @@ TEST(ConfigFile, TellsLineAndColumnOfBrokenJson) {
     EXPECT_TRUE(problem.starts_with("run.json: line 3, column 3: syntax error")) << problem;
     EXPECT_EQ(problem.find('\n'), std::string::npos);
     EXPECT_NE(file_problem(""), "no error");
+}
+
+TEST(ConfigFile, HostileTextIsToldInOneLine) {
+    EXPECT_EQ(file_problem(R"({"seed": 1e999})"), "run.json: number overflow parsing '1e999'");
+    const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+    EXPECT_EQ(file_problem(fmt::format("{{\"seed\": {}}}", deep)),
+              "run.json: lists or groups stand too deep in each other");
+    EXPECT_EQ(file_problem(R"({"a\nb": 1})"), "run.json: unknown key 'a\\x0Ab'");
+    EXPECT_EQ(
+        file_problem(fmt::format("{{\"seed\": \"{}\"}}", std::string(5000, 'x'))),
+        fmt::format("run.json: seed: expected a whole number, at least 0, found \"{}... (5002 "
+                    "bytes)",
+                    std::string(119, 'x')));
 }
 
 TEST(ConfigFile, AFailureChangesNothing) {
