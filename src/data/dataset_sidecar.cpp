@@ -1,8 +1,11 @@
 #include "data/dataset_sidecar.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/words.h"
 #include "fs/durable_write.h"
 
 namespace holdfast::data {
@@ -18,6 +21,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kFormat = "holdfast dataset";
 constexpr std::uint32_t kFormatVersion = 1;
 constexpr std::string_view kEndOfTextPlace = "before each document";
+// Whole numbers up to here are the same in every JSON reader, and sums of many of them fit.
+constexpr std::uint64_t kWholeMax = std::uint64_t{1} << 53U;
+// Token ids are signed 32-bit numbers everywhere else.
+constexpr std::uint64_t kIdMax = INT32_MAX;
 constexpr std::uint64_t kSidecarBytesMax = std::uint64_t{64} << 20U;
 
 std::string_view to_string(SplitRule rule) {
@@ -65,20 +72,37 @@ void expect(bool condition, std::string_view what) {
     }
 }
 
+// The library would turn -1, 1e30 and "true" into whole numbers too.
+std::uint64_t whole(const Json& object, const char* key, std::uint64_t most = kWholeMax) {
+    const Json& value = object.at(key);
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) {
+        throw Unreadable{fmt::format("{} is not a whole number up to {}", key, most)};
+    }
+    return value.get<std::uint64_t>();
+}
+
+// A name that leads out of its folder, or upsets a terminal, is none.
+bool is_plain_name(std::string_view name) {
+    return !name.empty() && name != "." && name != ".." &&
+           std::none_of(name.begin(), name.end(), [](char character) {
+               const auto byte = static_cast<unsigned char>(character);
+               return byte < 0x20 || byte == 0x7F || character == '/';
+           });
+}
+
 DatasetSplit split_from_json(const Json& json) {
     DatasetSplit split;
-    json.at("documents").get_to(split.documents);
-    json.at("text_bytes").get_to(split.text_bytes);
-    json.at("tokens").get_to(split.tokens);
+    split.documents = whole(json, "documents");
+    split.text_bytes = whole(json, "text_bytes");
+    split.tokens = whole(json, "tokens");
     std::uint64_t tokens = 0;
     for (const Json& entry : json.at("shards")) {
         ShardSummary shard;
         entry.at("name").get_to(shard.name);
-        entry.at("tokens").get_to(shard.tokens);
-        entry.at("bytes").get_to(shard.bytes);
+        shard.tokens = whole(entry, "tokens", kShardTokensLimit);
+        shard.bytes = whole(entry, "bytes");
         shard.checksum = hex64(entry.at("xxh3").get<std::string>());
-        expect(!shard.name.empty() && shard.name.find('/') == std::string::npos,
-               "a shard's name must be a plain file name");
+        expect(is_plain_name(shard.name), "a shard's name must be a plain file name");
         tokens += shard.tokens;
         split.shards.push_back(std::move(shard));
     }
@@ -97,7 +121,7 @@ SplitRule rule_from_json(const std::string& text) {
 
 DatasetSidecar from_json(const Json& json) {
     expect(json.at("format").get<std::string>() == kFormat, "it is not a holdfast dataset");
-    const auto version = json.at("format_version").get<std::uint32_t>();
+    const std::uint64_t version = whole(json, "format_version");
     if (version != kFormatVersion) {
         throw Unreadable{
             fmt::format("its version is {}, this program knows {}", version, kFormatVersion)};
@@ -106,17 +130,21 @@ DatasetSidecar from_json(const Json& json) {
     const Json& tokenizer = json.at("tokenizer");
     tokenizer.at("name").get_to(sidecar.tokenizer);
     sidecar.tokenizer_fingerprint = hex64(tokenizer.at("fingerprint").get<std::string>());
-    tokenizer.at("vocab_size").get_to(sidecar.vocab_size);
-    json.at("end_of_text").at("id").get_to(sidecar.end_of_text);
+    sidecar.vocab_size = static_cast<std::uint32_t>(whole(tokenizer, "vocab_size", kIdMax));
+    sidecar.end_of_text = static_cast<std::uint32_t>(whole(json.at("end_of_text"), "id", kIdMax));
+    expect(sidecar.end_of_text < sidecar.vocab_size,
+           "end_of_text.id is not below tokenizer.vocab_size");
     expect(json.at("end_of_text").at("place").get<std::string>() == kEndOfTextPlace,
            "end_of_text.place is unknown");
     const Json& input = json.at("input");
     const auto hash = input.at("xxh3_128").get<std::string>();
     expect(hash.size() == 32, "input.xxh3_128 is not a checksum");
     sidecar.input_hash = {hex64(hash.substr(0, 16)), hex64(hash.substr(16))};
-    input.at("documents").get_to(sidecar.input_documents);
+    sidecar.input_documents = whole(input, "documents");
     json.at("val_fraction").get_to(sidecar.val_fraction);
-    json.at("shard_tokens_max").get_to(sidecar.shard_tokens_max);
+    expect(sidecar.val_fraction >= 0.0 && sidecar.val_fraction < 1.0,
+           "val_fraction is not from 0 to below 1");
+    sidecar.shard_tokens_max = whole(json, "shard_tokens_max");
     sidecar.split_rule = rule_from_json(json.at("split_rule").get<std::string>());
     sidecar.train = split_from_json(json.at("train"));
     sidecar.val = split_from_json(json.at("val"));
@@ -146,9 +174,12 @@ std::string to_json(const DatasetSidecar& sidecar) {
 }
 
 Result<DatasetSidecar> parse_sidecar(std::string_view text, std::string_view path) {
+    constexpr std::size_t kShownBytesMax = 400;
     const auto refuse = [&](std::string_view what) {
         return Error{ErrorKind::kCorrupt,
-                     fmt::format("{} cannot be read: {}; prepare the folder again", path, what),
+                     fmt::format("{} cannot be read: {}; prepare the folder again",
+                                 path,
+                                 base::printable(what, kShownBytesMax)),
                      0};
     };
     try {

@@ -1,5 +1,6 @@
 #include "data/dataset_sidecar.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "fs/real_file_system.h"
@@ -58,6 +59,16 @@ TEST(DatasetSidecar, WhatIsDamagedIsNamedInOneLine) {
     damaged("fedcba9876543210", "fedcba987654321");
     damaged("\"tails\"", "\"heads\"");
     damaged("train_000002.bin", "../train_000002.bin");
+    damaged("train_000002.bin", "..");
+    damaged("train_000002.bin", "train\\u0000.bin");
+    for (const char* number : {"-1", "1e30", "true", "2147483648"}) {
+        damaged("\"vocab_size\": 50257", fmt::format("\"vocab_size\": {}", number));
+    }
+    damaged("\"id\": 50256", "\"id\": 50257");
+    damaged("\"val_fraction\": 0.1", "\"val_fraction\": 1.0");
+    damaged("\"text_bytes\": 9", "\"text_bytes\": 18446744073709551615");
+    damaged("fedcba9876543210", "a\\nb");
+    damaged("{", "\x7F");
     EXPECT_NE(damaged("\"format_version\": 1", "\"format_version\": 9")
                   .find("its version is 9, this program knows 1"),
               std::string::npos);
