@@ -9,7 +9,7 @@ function(holdfast_compile_options target)
         # Lines in stack traces, and no more: these builds are made to be run once.
         target_compile_options(${target} PRIVATE -O1 -g1)
         # GCC 12 sees uninitialised members in std::variant once a sanitizer's calls stand between.
-        target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+        target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     endif()
     if(HOLDFAST_SANITIZER STREQUAL "asan")
         target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -18,6 +18,11 @@ function(holdfast_compile_options target)
     elseif(HOLDFAST_SANITIZER STREQUAL "tsan")
         target_compile_options(${target} PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
         target_link_options(${target} PRIVATE -fsanitize=thread)
+    elseif(HOLDFAST_SANITIZER STREQUAL "fuzz")
+        # A cast of a double that does not fit is no part of `undefined`, and parsers are where it happens.
+        target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow
+                                                 -fno-sanitize-recover=all -fno-omit-frame-pointer)
+        target_link_options(${target} PRIVATE -fsanitize=address,undefined)
     endif()
 endfunction()
 
