@@ -223,7 +223,14 @@ public:
         if (::mkdir(to.c_str(), 0777) != 0) {
             return error_from_errno("rename", from + " to " + to, errno);
         }
-        return outcome("rename", from + " to " + to, ::rename(from.c_str(), to.c_str()));
+        if (::rename(from.c_str(), to.c_str()) == 0) {
+            return Status{};
+        }
+        const int rename_errno = errno;
+        // The claim goes with the failure. EINVAL also has another cause, a directory moved into
+        // itself, for which no claim was due at all.
+        ::rmdir(to.c_str());
+        return error_from_errno("rename", from + " to " + to, rename_errno);
     }
     Status hard_link(const std::string& existing, const std::string& link) override {
         return outcome("link", existing + " as " + link, ::link(existing.c_str(), link.c_str()));

@@ -30,6 +30,14 @@ TEST_F(RealFileSystemTest, RenameWithoutReplaceKeepsATakenName) {
     EXPECT_EQ(read_file(files_, directory_ / "b", 9).value(), "a");
 }
 
+TEST_F(RealFileSystemTest, ARefusedRenameLeavesNothingBehind) {
+    ASSERT_TRUE(make_directories(files_, directory_ / "a/b").ok());
+    const auto into_itself =
+        files_.rename(directory_ / "a", directory_ / "a/b/c", RenameMode::kNoReplace);
+    EXPECT_FALSE(into_itself.ok());
+    EXPECT_FALSE(exists(files_, directory_ / "a/b/c").value());
+}
+
 TEST_F(RealFileSystemTest, ANewFileMustBeNew) {
     put("a", "a");
     EXPECT_EQ(files_.open(directory_ / "a", {.mode = OpenMode::kCreateNew}).error().kind,
