@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kReadBytes = std::size_t{1} << 20U;
 // Far more than any line has.
 constexpr std::size_t kLineBytesMax = std::size_t{64} << 10U;
+// A tail was in memory when it was kept.
+constexpr std::uint64_t kTailBytesMax = std::uint64_t{4} << 30U;
 
 base::Result<std::string> read_range(fs::File& file,
                                      const std::string& path,
@@ -100,6 +102,47 @@ base::Result<std::string> keep_tail(fs::FileSystem& file_system,
     return path;
 }
 
+// The kept tails beside the log at `path`.
+std::vector<std::string> tails_beside(fs::FileSystem& file_system, const std::string& path) {
+    const std::string ending = ".jsonl";
+    const std::string log_name = fs::name_of(path);
+    const std::string stem = log_name.substr(0, log_name.rfind(ending)) + '.';
+    const auto names = file_system.list(fs::parent_of(path));
+    std::vector<std::string> tails;
+    for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+        if (name != log_name && name.starts_with(stem) && name.ends_with(ending)) {
+            tails.push_back(fs::join(fs::parent_of(path), name));
+        }
+    }
+    return tails;
+}
+
+// A log shorter than `remembered` may have been cut for a rollback whose first checkpoint never
+// came to be. When a kept tail completes it, it is put back whole; true: done.
+base::Result<bool> put_tail_back(fs::FileSystem& file_system,
+                                 fs::File& file,
+                                 const std::string& path,
+                                 std::uint64_t file_bytes,
+                                 const LogPosition& remembered) {
+    const auto log = read_range(file, path, 0, file_bytes);
+    if (!log.ok()) {
+        return log.error();
+    }
+    for (const std::string& tail_path : tails_beside(file_system, path)) {
+        const auto tail = fs::read_file(file_system, tail_path, kTailBytesMax);
+        if (!tail.ok() || file_bytes + tail.value().size() < remembered.bytes) {
+            continue;
+        }
+        const std::string whole = log.value() + tail.value();
+        if (base::checksum64(std::string_view(whole).substr(0, remembered.bytes)) ==
+            remembered.checksum) {
+            const auto replaced = fs::replace_file(file_system, path, whole);
+            return replaced.ok() ? base::Result<bool>(true) : replaced.error();
+        }
+    }
+    return false;
+}
+
 base::Status cut_at(fs::File& file, std::uint64_t bytes) {
     if (auto cut = file.truncate(bytes); !cut.ok()) {
         return cut;
@@ -157,6 +200,15 @@ base::Result<LogCut> cut_log(fs::FileSystem& file_system,
         return status.error();
     }
     const std::uint64_t file_bytes = status.value().bytes;
+    if (file_bytes < remembered.bytes) {
+        const auto put_back = put_tail_back(file_system, file, path, file_bytes, remembered);
+        if (!put_back.ok()) {
+            return put_back.error();
+        }
+        if (put_back.value()) {
+            return cut_log(file_system, path, remembered, tail_path);
+        }
+    }
     const std::uint64_t prefix_bytes = std::min(remembered.bytes, file_bytes);
     auto position = position_of(file, path, prefix_bytes);
     if (!position.ok()) {

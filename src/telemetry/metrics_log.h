@@ -41,10 +41,11 @@ struct LogCut {
 
 // Brings the log back to `remembered`: what comes after is copied to `tail_path` durably (to
 // "<tail_path without .jsonl>-2.jsonl" and so on when an older tail of other bytes has the name),
-// then cut. Repeatable after a crash at
-// any point. A prefix that does not match is told and kept: the cut is then at the last line end at
-// or before the remembered length. Errors: what the seam says; then the log is as it was, or cut
-// with its tail kept.
+// then cut. Repeatable after a crash at any point. A log that is too short and that a tail kept
+// beside it completes (a rollback was cut short before its first checkpoint) is put back first. A
+// prefix that does not match is told and kept: the cut is then at the last line end at or before
+// the remembered length. Errors: what the seam says; then the log is as it was, or cut with its
+// tail kept.
 base::Result<LogCut> cut_log(fs::FileSystem& file_system,
                              const std::string& path,
                              const LogPosition& remembered,

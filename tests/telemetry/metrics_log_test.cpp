@@ -140,6 +140,23 @@ TEST_F(MetricsLogTest, AShorterLogIsToldAndCutToWholeLines) {
     EXPECT_EQ(done.position.bytes, lines(0, 3).size());
 }
 
+// A rollback cuts the log before its first checkpoint is there; when the power goes in between, the
+// run goes on at the checkpoint it was to leave, whose lines are in the tail.
+TEST_F(MetricsLogTest, P1_ATailThatCompletesTheLogIsPutBack) {
+    const LogPosition older = write_steps(0, 4);
+    const LogPosition head = write_steps(5, 7);
+    write_steps(8, 9);
+    ASSERT_TRUE(fs::replace_file(file_system_, directory_ / "metrics.1-aaa.jsonl", "x\n").ok());
+    ASSERT_EQ(cut(older).position, older);
+    const LogCut back = cut(head);
+    EXPECT_TRUE(back.matches);
+    EXPECT_EQ(back.note, "");
+    EXPECT_EQ(back.position, head);
+    EXPECT_EQ(content(), lines(0, 7));
+    EXPECT_EQ(content(tail_path_), lines(5, 9));
+    EXPECT_EQ(content(back.tail_path), lines(8, 9));
+}
+
 TEST_F(MetricsLogTest, AMissingLogIsBegunAnew) {
     const LogCut done = cut(LogPosition{100, 1});
     EXPECT_FALSE(done.matches);
