@@ -181,7 +181,14 @@ TEST_F(PowerCutTest, TheDigestTellsContentsApartAndNotWhatIsDrawnAtRandom) {
     write("/0123456789abcdee", "id fedcba9876543211, step 250\n");
     EXPECT_EQ(disk_.image().digest(), one);
     write("/0123456789abcdee", "id fedcba9876543211, step 500\n");
-    EXPECT_NE(disk_.image().digest(), one);
+    const std::uint64_t other = disk_.image().digest();
+    EXPECT_NE(other, one);
+    ASSERT_TRUE(disk_.make_symlink("step_250", "/latest").ok());
+    const std::uint64_t linked = disk_.image().digest();
+    EXPECT_NE(linked, other);
+    ASSERT_TRUE(disk_.remove_file("/latest").ok());
+    ASSERT_TRUE(disk_.make_symlink("step_500", "/latest").ok());
+    EXPECT_NE(disk_.image().digest(), linked);
 }
 
 }  // namespace

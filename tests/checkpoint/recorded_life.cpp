@@ -1,0 +1,271 @@
+#include "recorded_life.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <memory>
+
+#include "fs/fault_file_system.h"
+
+namespace holdfast::checkpoint {
+
+std::size_t RecordedAct::expectation_at(std::size_t count) const {
+    const auto after = std::upper_bound(
+        expectations.begin(), expectations.end(), count, [](std::size_t n, const auto& from) {
+            return n < from.first;
+        });
+    return static_cast<std::size_t>(std::distance(expectations.begin(), after)) - 1;
+}
+
+namespace {
+
+class Life {
+public:
+    explicit Life(std::uint64_t variant) : variant_(variant) {}
+
+    RecordedAct up_to(Act last) {
+        constexpr std::array kActs{&Life::opening,
+                                   &Life::pools,
+                                   &Life::retention,
+                                   &Life::leftovers,
+                                   &Life::repair,
+                                   &Life::rollback};
+        for (std::size_t i = 0; i <= static_cast<std::size_t>(last); ++i) {
+            (this->*kActs.at(i))();
+        }
+        return std::move(record_);
+    }
+
+private:
+    void begin(Act act, RetentionLimits limits) {
+        record_ = RecordedAct{.name = kActNames.at(static_cast<std::size_t>(act)),
+                              .start = image_,
+                              .operations = {},
+                              .expectations = {},
+                              .limits = limits};
+        disk_ = std::make_unique<fs::SimulatedFileSystem>(image_);
+        seen_.log_lines = {};
+        expect_from(0);
+    }
+    void end() {
+        record_.operations = disk_->operations();
+        image_ = disk_->image();
+    }
+    void expect_from(std::size_t count) {
+        auto& expectations = record_.expectations;
+        expectations.emplace_back(
+            expectations.empty() ? count : std::max(count, expectations.back().first), seen_);
+    }
+
+    void start(TinyTrainer& trainer, const std::string& resume = "auto") {
+        const base::Status started = trainer.start(resume);
+        ASSERT_TRUE(started.ok()) << record_.name << ": " << started.error().what;
+        promise(trainer);
+    }
+    // All that is there now has been promised.
+    void promise(const TinyTrainer& trainer) {
+        const Identity& newest = trainer.last_published();
+        seen_.newest_at_least = {newest.lineage, newest.step};
+        seen_.labels.clear();
+        for (const Entry& entry : trainer.run().scan().entries) {
+            if (entry.usable()) {
+                seen_.labels.insert(entry.label());
+            }
+        }
+        expect_from(disk_->operations().size());
+    }
+    PublishedCheckpoint save(TinyTrainer& trainer, std::vector<Pool> owed = {}) {
+        step_ += 250;
+        trainer.log(step_ - 2);
+        trainer.log(step_ - 1);
+        const auto published = trainer.save(step_, std::move(owed));
+        EXPECT_TRUE(published.ok()) << record_.name << ": " << published.error().what;
+        promise(trainer);
+        trainer.log(step_);
+        return published.value();
+    }
+    void tidy(TinyTrainer& trainer, const RetentionLimits& limits) {
+        for (const Deletion& deletion : plan_deletions(trainer.run().scan(), limits)) {
+            seen_.labels.erase(RunPaths::relative(deletion.pool, deletion.name));
+        }
+        expect_from(disk_->operations().size() + 1);
+        const ReclaimReport report = trainer.tidy();
+        EXPECT_TRUE(report.failures.empty()) << record_.name << ": " << report.failures.front();
+        promise(trainer);
+    }
+    // What the log holds at the start and is not part of the newest checkpoint.
+    void expect_log_lines() {
+        const fs::DiskInode* log = image_.find(image_.at(kRunPath + "/metrics.jsonl"));
+        seen_.log_lines = log->bytes.substr(log->bytes.rfind('\n', log->bytes.size() - 2) + 1);
+        record_.expectations.clear();
+        expect_from(0);
+    }
+
+    void opening() {
+        const RetentionLimits limits;
+        begin(Act::kOpening, limits);
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            start(trainer);
+            tidy(trainer, limits);
+            save(trainer, {Pool::kBest});
+            tidy(trainer, limits);
+            save(trainer, variant_ % 2 == 0 ? std::vector<Pool>{} : std::vector{Pool::kKeep});
+            tidy(trainer, limits);
+        }
+        end();
+    }
+
+    void pools() {
+        const RetentionLimits limits;
+        begin(Act::kPools, limits);
+        expect_log_lines();
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            start(trainer);
+            const auto published = save(trainer, {Pool::kEpoch, Pool::kKeep, Pool::kBackupRolling});
+            tidy(trainer, limits);
+            ASSERT_TRUE(trainer.link(published, Pool::kBest).ok());
+            promise(trainer);
+            tidy(trainer, limits);
+            save(trainer, {Pool::kBest, Pool::kBackupBest});
+            tidy(trainer, limits);
+        }
+        end();
+    }
+
+    void retention() {
+        RetentionLimits limits;
+        limits.keep_rolling = 2 + static_cast<std::int64_t>(variant_ % 2);
+        limits.keep_backup_rolling = 1;
+        begin(Act::kRetention, limits);
+        expect_log_lines();
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            start(trainer);
+            tidy(trainer, limits);
+            save(trainer, {Pool::kBest, Pool::kBackupRolling});
+            tidy(trainer, limits);
+            save(trainer, {Pool::kBest});
+            tidy(trainer, limits);
+            save(trainer);
+            tidy(trainer, limits);
+        }
+        end();
+    }
+
+    // The process dies at the k-th call; what it had done stays in the page cache.
+    void leftovers() {
+        RetentionLimits limits;
+        limits.keep_rolling = 2;
+        begin(Act::kLeftovers, limits);
+        expect_log_lines();
+        const auto dies_at = [&](const fs::Fault& fault) {
+            fs::FaultFileSystem faults(*disk_);
+            TinyTrainer trainer(faults, kRunPath, limits);
+            start(trainer);
+            faults.arm(fault);
+            if (fault.operation == fs::Operation::kRemoveFile) {
+                save_and_die(trainer, limits);
+            } else {
+                EXPECT_FALSE(trainer.save(step_ + 250).ok());
+            }
+            EXPECT_TRUE(faults.fired()) << record_.name;
+        };
+        dies_at({.at_call = 2,
+                 .operation = fs::Operation::kSync,
+                 .path_part = ".pending-",
+                 .crash = true});
+        dies_at({.operation = fs::Operation::kRename, .path_part = ".pending-", .crash = true});
+        dies_at({.at_call = 2 + variant_ % 2,
+                 .operation = fs::Operation::kRemoveFile,
+                 .path_part = ".trash",
+                 .crash = true});
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            start(trainer);
+            save(trainer, {Pool::kBest});
+            tidy(trainer, limits);
+        }
+        end();
+    }
+    void save_and_die(TinyTrainer& trainer, const RetentionLimits& limits) {
+        save(trainer);
+        for (const Deletion& deletion : plan_deletions(trainer.run().scan(), limits)) {
+            seen_.labels.erase(RunPaths::relative(deletion.pool, deletion.name));
+        }
+        expect_from(disk_->operations().size() + 1);
+        EXPECT_FALSE(trainer.tidy().failures.empty());
+        expect_from(disk_->operations().size());
+    }
+
+    // Two of the newest go bad while nothing runs, with all names of their blocks.
+    void repair() {
+        RetentionLimits limits;
+        limits.keep_rolling = 3;
+        damage_newest(1 + variant_ % 2);
+        begin(Act::kRepair, limits);
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            start(trainer);
+            save(trainer, {Pool::kBest});
+            tidy(trainer, limits);
+        }
+        end();
+    }
+    void damage_newest(std::uint64_t count) {
+        fs::SimulatedFileSystem disk(image_);
+        const Catalog catalog = scan_pools(disk, RunPaths::of(kRunPath), {});
+        std::set<std::pair<std::int64_t, std::int64_t>> orders;
+        for (auto entry = catalog.entries.rbegin(); entry != catalog.entries.rend(); ++entry) {
+            const Identity& identity = entry->manifest.identity;
+            const std::pair order(identity.lineage, identity.step);
+            if (!orders.contains(order) && orders.size() == count) {
+                seen_.newest_at_least = order;
+                break;
+            }
+            if (orders.insert(order).second) {
+                disk.damage(entry->path + "/model.safetensors", 4100);
+            }
+            seen_.damaged.insert(entry->label());
+            seen_.labels.erase(entry->label());
+        }
+        image_ = disk.image();
+    }
+
+    void rollback() {
+        RetentionLimits limits;
+        limits.keep_rolling = 2;
+        begin(Act::kRollback, limits);
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            // The oldest entry that is kept for ever.
+            start(trainer, std::to_string(kept_step()));
+            step_ = kept_step();
+            save(trainer, {Pool::kBest});
+            tidy(trainer, limits);
+            save(trainer);
+            tidy(trainer, limits);
+        }
+        end();
+    }
+    std::int64_t kept_step() {
+        const auto names = disk_->list(kRunPath + "/keep").value();
+        return parse_checkpoint_name(names.front())->number;
+    }
+
+    std::uint64_t variant_;
+    fs::DiskImage image_;
+    std::unique_ptr<fs::SimulatedFileSystem> disk_;
+    RecordedAct record_;
+    Expectation seen_;
+    std::int64_t step_ = 0;
+};
+
+}  // namespace
+
+RecordedAct record_act(Act act, std::uint64_t variant) {
+    return Life(variant).up_to(act);
+}
+
+}  // namespace holdfast::checkpoint
