@@ -66,6 +66,9 @@ SimulatedFileSystem::Place SimulatedFileSystem::resolve_from(InodeNumber directo
         if (place.inode == kNoInode || !is_directory(place.inode)) {
             return {.name = {}, .os_errno = place.inode == kNoInode ? ENOENT : ENOTDIR};
         }
+        if (name == ".") {
+            continue;
+        }
         place.directory = place.inode;
         place.name = name;
         const auto& entries = image_.find(place.directory)->entries;
