@@ -93,6 +93,16 @@ private:
         EXPECT_TRUE(report.failures.empty()) << record_.name << ": " << report.failures.front();
         promise(trainer);
     }
+    void copy(TinyTrainer& trainer, const PublishedCheckpoint& published, Pool pool) {
+        // The copy before it goes.
+        std::erase_if(seen_.labels, [&](const std::string& label) {
+            return label.starts_with(std::string(to_string(pool)) + '/');
+        });
+        expect_from(disk_->operations().size() + 1);
+        const auto copied = trainer.copy(published, pool);
+        EXPECT_TRUE(copied.ok()) << record_.name << ": " << copied.error().what;
+        promise(trainer);
+    }
     // What the log holds at the start and is not part of the newest checkpoint.
     void expect_log_lines() {
         const fs::DiskInode* log = image_.find(image_.at(kRunPath + "/metrics.jsonl"));
@@ -123,13 +133,15 @@ private:
         {
             TinyTrainer trainer(*disk_, kRunPath, limits);
             start(trainer);
-            const auto published = save(trainer, {Pool::kEpoch, Pool::kKeep, Pool::kBackupRolling});
+            const auto published = save(trainer, {Pool::kEpoch, Pool::kKeep});
             tidy(trainer, limits);
+            copy(trainer, published, Pool::kBackupRolling);
             ASSERT_TRUE(trainer.link(published, Pool::kBest).ok());
             promise(trainer);
             tidy(trainer, limits);
-            save(trainer, {Pool::kBest, Pool::kBackupBest});
+            const auto best = save(trainer, {Pool::kBest});
             tidy(trainer, limits);
+            copy(trainer, best, Pool::kBackupBest);
         }
         end();
     }
@@ -144,8 +156,9 @@ private:
             TinyTrainer trainer(*disk_, kRunPath, limits);
             start(trainer);
             tidy(trainer, limits);
-            save(trainer, {Pool::kBest, Pool::kBackupRolling});
+            const auto published = save(trainer, {Pool::kBest});
             tidy(trainer, limits);
+            copy(trainer, published, Pool::kBackupRolling);
             save(trainer, {Pool::kBest});
             tidy(trainer, limits);
             save(trainer);

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "checkpoint/pool_link.h"
+#include "checkpoint/reclaim.h"
+
 namespace holdfast::checkpoint {
 
 using base::Result;
@@ -125,6 +128,19 @@ Result<PublishedCheckpoint> TinyTrainer::save(std::int64_t step, std::vector<Poo
 
 Result<PublishedCheckpoint> TinyTrainer::link(const PublishedCheckpoint& published, Pool pool) {
     return run().link(published, pool, shared_buffers());
+}
+
+Result<PublishedCheckpoint> TinyTrainer::copy(const PublishedCheckpoint& published, Pool pool) {
+    const RunPaths& paths = run().paths();
+    Result<PublishedCheckpoint> copied =
+        link_into(file_system_, paths, published.path, published.manifest, pool, shared_buffers());
+    if (copied.ok()) {
+        const Catalog copies =
+            scan_pools(file_system_, paths, run().identity().run_id, kBackupPools);
+        static_cast<void>(
+            Reclaimer(file_system_, paths).execute(plan_deletions(copies, limits_)).failures);
+    }
+    return copied;
 }
 
 ReclaimReport TinyTrainer::tidy() {

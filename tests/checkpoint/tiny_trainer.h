@@ -29,6 +29,8 @@ public:
     // The log is synced, the state of `step` published, the owed pools joined, `latest` moved.
     base::Result<PublishedCheckpoint> save(std::int64_t step, std::vector<Pool> owed = {});
     base::Result<PublishedCheckpoint> link(const PublishedCheckpoint& published, Pool pool);
+    // What the backup writer does, in this thread: a copy into `pool`, then the one before it goes.
+    base::Result<PublishedCheckpoint> copy(const PublishedCheckpoint& published, Pool pool);
     ReclaimReport tidy();
 
     [[nodiscard]] const RunDirectory& run() const { return opened_->run; }
