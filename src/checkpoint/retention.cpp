@@ -84,8 +84,11 @@ std::vector<Deletion> plan_deletions(const Catalog& catalog, const RetentionLimi
         members.resize(static_cast<std::size_t>(surplus));
         for (const Entry* entry : members) {
             const bool superseded = is_superseded(*entry, *head);
-            if ((!superseded && !is_backup(pool) && newest.contains(order_of(*entry))) ||
-                !outstanding_pools(*entry, catalog).empty()) {
+            // A second copy is spare, and what its original owes is the original's to join.
+            const bool must_stay =
+                !is_backup(pool) && ((!superseded && newest.contains(order_of(*entry))) ||
+                                     !outstanding_pools(*entry, catalog).empty());
+            if (must_stay) {
                 continue;
             }
             plan.push_back(Deletion{pool, entry->name, entry->manifest.identity, superseded});

@@ -15,8 +15,8 @@ struct RunView {
     bool exists = false;
     std::optional<RunIdentity> identity;  // of run.json, else as the newest manifest tells it
     bool rebuilt = false;                 // run.json was missing or damaged
-    // Any entry of this run, damaged and quarantined ones included. Second copies count when they lie
-    // inside.
+    // Any entry of this run, damaged and quarantined ones included. Second copies count when they
+    // lie inside.
     bool published = false;
 };
 

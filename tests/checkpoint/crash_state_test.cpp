@@ -164,9 +164,7 @@ const std::vector<Wait>& waits() {
         {"backup tensor file", Act::kPools},
         {"backup manifest", Act::kPools},
         {"backup pending directory", Act::kPools},
-        {"backup pool after publishing",
-         Act::kPools,
-         "a copy that is lost is still owed, and made again at the next start"},
+        {"backup pool after publishing", Act::kPools},
         {"backup pending root after publishing", Act::kPools, apart},
         {"pool after deleting", Act::kRetention, apart},
         {"trash after deleting", Act::kRetention},
@@ -236,7 +234,7 @@ std::size_t find_nth(const RecordedAct& act, int n, Fits fits) {
 bool is_publishing(const fs::DiskOperation& operation) {
     return operation.kind == fs::DiskOperation::Kind::kRename &&
            parse_pending_name(fs::name_of(operation.path_from)) &&
-           operation.path.find("/rolling/") != std::string::npos;
+           operation.path.starts_with(kRunPath + "/rolling/");
 }
 
 TEST(CrashStateOrder, P1_TheNameBeforeTheBytesIsFound) {

@@ -64,6 +64,14 @@ TEST(Retention, OfSecondCopiesTheNewestOfTheLineStays) {
                 ElementsAre("backup/rolling/step_00000500", "backup/rolling/step_00000100-r2"));
 }
 
+TEST(Retention, WhatTheOriginalOwesDoesNotPinASecondCopy) {
+    CatalogBuilder builder;
+    // A catalog of the backups alone does not see which pools the original has joined.
+    builder.add(Pool::kBackupRolling, 1, 100).manifest.owed = {Pool::kEpoch, Pool::kKeep};
+    builder.add(Pool::kBackupRolling, 1, 200);
+    EXPECT_THAT(planned(builder.catalog()), ElementsAre("backup/rolling/step_00000100"));
+}
+
 TEST(Retention, SupersededGoFirstThoughTheirStepsAreHigher) {
     CatalogBuilder builder;
     for (const std::int64_t step : {100, 200, 300, 400}) {

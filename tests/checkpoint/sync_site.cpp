@@ -44,10 +44,9 @@ std::string directory_site(const RecordedAct& act, std::size_t operation) {
                             act.operations[i].type == fs::EntryType::kDirectory;
         change = counts && !act.operations[i].is_sync() ? &act.operations[i] : nullptr;
     }
-    if (change == nullptr) {
-        return "";
-    }
-    if (change->kind == Kind::kMake) {
+    // Opening a run waits for its folders also when it made none: who made them may have died
+    // first.
+    if (change == nullptr || change->kind == Kind::kMake) {
         return path == kRunPath ? "folders of the run"
                                 : (path == "/" ? "name of the run" : "folders of the backup");
     }
