@@ -1,5 +1,9 @@
 #include "cli/starting_point.h"
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -50,6 +54,24 @@ checkpoint::Manifest fresh_manifest(const checkpoint::RunIdentity& identity,
         manifest.probes.push_back({std::string(probe.stream), probe.value});
     }
     return manifest;
+}
+
+// Whether the resumed step is in `best`, or does not belong there: it joins only after its line was
+// logged, and a run may die in between.
+bool is_settled_as_best(const checkpoint::RunDirectory& run,
+                        const StartingPoint& point,
+                        double val_loss) {
+    const std::optional<checkpoint::BestSoFar>& before = point.start.manifest.best;
+    const bool is_best = std::isfinite(val_loss) && (!before || val_loss < before->val_loss);
+    if (!is_best || !point.resumed_from) {
+        return true;
+    }
+    const checkpoint::Catalog catalog = run.scan();
+    return std::any_of(
+        catalog.entries.begin(), catalog.entries.end(), [&](const checkpoint::Entry& entry) {
+            return entry.pool == checkpoint::Pool::kBest && entry.usable() &&
+                   entry.manifest.identity == point.resumed_from->manifest.identity;
+        });
 }
 
 void tell_differences(const checkpoint::Manifest& manifest, const std::string& environment) {
@@ -126,8 +148,7 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
     return point;
 }
 
-bool is_finished(fs::FileSystem& file_system,
-                 const std::string& log_path,
+bool is_finished(const checkpoint::RunDirectory& run,
                  const StartingPoint& point,
                  std::int64_t steps_total) {
     if (point.start.position.step < steps_total || !point.start.resumed_line) {
@@ -136,8 +157,10 @@ bool is_finished(fs::FileSystem& file_system,
     if (!point.start.evaluation_due) {
         return true;
     }
-    const auto line = telemetry::read_line_at(file_system, log_path, point.log.bytes);
-    return line && line->step == point.start.position.step && line->val_loss();
+    const auto line = telemetry::read_line_at(
+        run.file_system(), run.paths().in_run(checkpoint::kLogName), point.log.bytes);
+    return line && line->step == point.start.position.step && line->val_loss() &&
+           is_settled_as_best(run, point, *line->val_loss());
 }
 
 void bring_log_back(fs::FileSystem& file_system,

@@ -42,10 +42,9 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
                                     const std::string& environment,
                                     TrainingRun& training);
 
-// True when the log already holds the finished line of the last step: then there is nothing left
-// to do.
-bool is_finished(fs::FileSystem& file_system,
-                 const std::string& log_path,
+// True when the log already holds the finished line of the last step, and `best` holds that step
+// where it belongs there: then there is nothing left to do.
+bool is_finished(const checkpoint::RunDirectory& run,
                  const StartingPoint& point,
                  std::int64_t steps_total);
 

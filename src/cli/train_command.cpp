@@ -96,8 +96,14 @@ checkpoint::OpenedRun open_run_or_fail(const TrainRequest& request,
     };
     options.allow_unlocked = request.allow_unlocked;
     options.now_utc_seconds = base::utc_seconds_now();
-    checkpoint::OpenedRun opened =
-        value_or_fail(checkpoint::open_run(fs::real_file_system(), options, buffers));
+    base::Result<checkpoint::OpenedRun> result =
+        checkpoint::open_run(fs::real_file_system(), options, buffers);
+    if (!result.ok() && result.error().kind == base::ErrorKind::kNoSpace) {
+        throw Failure(ExitCode::kNotDurable,
+                      fmt::format("{}: make room there, or choose another --checkpoint-dir",
+                                  result.error().what));
+    }
+    checkpoint::OpenedRun opened = value_or_fail(std::move(result));
     for (const std::string& note : opened.notes) {
         base::log_warning("{}", note);
     }
@@ -265,11 +271,23 @@ ExitCode end_run(const train::TrainerResult& result,
     return result.exit_code;
 }
 
+// A run that died between its last save and the deletions after it has no later save to catch up.
+void finish_deletions(const checkpoint::RunDirectory& run,
+                      const config::Settings& settings,
+                      checkpoint::TransferBuffers& buffers) {
+    const checkpoint::ReclaimReport report =
+        run.tidy(checkpoint::RetentionLimits::of(settings.checkpoint), buffers);
+    for (const std::string& failure : report.failures) {
+        base::log_warning("{} (tried again later)", failure);
+    }
+}
+
 ExitCode train_in(checkpoint::OpenedRun& opened,
                   const TrainRequest& request,
                   const config::Settings& settings,
                   const train::RunData& data,
-                  at::Device device) {
+                  at::Device device,
+                  checkpoint::TransferBuffers& buffers) {
     const train::StopRequest stop;
     set_up_torch(settings.run.threads, settings.run.deterministic);
     const std::unique_ptr<kernels::Kernels> kernels = kernels::make_kernels(device);
@@ -284,12 +302,12 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
             : start_from_checkpoint(opened, request.resume, settings, environment, training);
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
-    if (!point.start.must_publish_first &&
-        is_finished(file_system, paths.in_run(checkpoint::kLogName), point, total)) {
+    if (!point.start.must_publish_first && is_finished(opened.run, point, total)) {
         base::log_info(
             "the run is finished: it is at step {} and ends at {}; raise --max-steps to go on",
             point.start.position.step,
             total);
+        finish_deletions(opened.run, settings, buffers);
         return ExitCode::kDone;
     }
     const bool has_backup =
@@ -372,7 +390,7 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
     }
     settings.checkpoint.dir = opened.run.paths().directory;
     base::log_info("{}", config::resolved_table(chosen, true));
-    return train_in(opened, request, settings, data, device);
+    return train_in(opened, request, settings, data, device, buffers);
 }
 
 }  // namespace holdfast::cli
