@@ -21,7 +21,8 @@ namespace {
 
 pid_t start(const std::vector<std::string>& words,
             const std::string& out_path,
-            const std::string& log_path) {
+            const std::string& log_path,
+            std::vector<std::string> environment) {
     const pid_t pid = ::fork();
     if (pid != 0) {
         return pid;
@@ -30,6 +31,9 @@ pid_t start(const std::vector<std::string>& words,
     const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (out < 0 || log < 0 || ::dup2(out, STDOUT_FILENO) < 0 || ::dup2(log, STDERR_FILENO) < 0) {
         ::_exit(126);
+    }
+    for (std::string& variable : environment) {
+        ::putenv(variable.data());
     }
     std::vector<char*> arguments;
     std::string program = HOLDFAST_PROGRAM;
@@ -71,14 +75,17 @@ std::vector<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
-Outcome run_program(const std::vector<std::string>& words) {
+Outcome run_program(const std::vector<std::string>& words,
+                    const std::vector<std::string>& environment) {
     const TemporaryDirectory directory;
-    return RunningProgram(words, directory.path()).finish();
+    return RunningProgram(words, directory.path(), environment).finish();
 }
 
-RunningProgram::RunningProgram(const std::vector<std::string>& words, const std::string& directory)
+RunningProgram::RunningProgram(const std::vector<std::string>& words,
+                               const std::string& directory,
+                               const std::vector<std::string>& environment)
     : out_path_(directory + "/stdout.txt"), log_path_(directory + "/stderr.txt") {
-    pid_ = start(words, out_path_, log_path_);
+    pid_ = start(words, out_path_, log_path_, environment);
 }
 
 RunningProgram::~RunningProgram() {
@@ -110,6 +117,33 @@ bool RunningProgram::wait_for_step(const std::string& metrics_path, std::int64_t
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     return false;
+}
+
+std::int64_t RunningProgram::count_in_log(const std::string& text) const {
+    const std::string log = read_text(log_path_);
+    std::int64_t count = 0;
+    for (std::size_t at = log.find(text); at != std::string::npos;
+         at = log.find(text, at + text.size())) {
+        ++count;
+    }
+    return count;
+}
+
+bool RunningProgram::wait_for_log(const std::string& text, std::int64_t count) {
+    while (count_in_log(text) < count) {
+        if (ended_now()) {
+            return count_in_log(text) >= count;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
+bool RunningProgram::wait_until_stopped() {
+    if (!ended_ && ::waitpid(pid_, &wait_status_, WUNTRACED) == pid_) {
+        ended_ = !WIFSTOPPED(wait_status_);
+    }
+    return !ended_;
 }
 
 void RunningProgram::send_signal(int number) const {

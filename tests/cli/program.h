@@ -16,13 +16,16 @@ struct Outcome {
     std::string log;     // stderr
 };
 
-// Runs `holdfast words...` to its end.
-Outcome run_program(const std::vector<std::string>& words);
+// Runs `holdfast words...` to its end. `environment` is added to this process's: NAME=value.
+Outcome run_program(const std::vector<std::string>& words,
+                    const std::vector<std::string>& environment = {});
 
 class RunningProgram {
 public:
     // Output goes to files in `directory`.
-    RunningProgram(const std::vector<std::string>& words, const std::string& directory);
+    RunningProgram(const std::vector<std::string>& words,
+                   const std::string& directory,
+                   const std::vector<std::string>& environment = {});
     ~RunningProgram();
     RunningProgram(const RunningProgram&) = delete;
     RunningProgram& operator=(const RunningProgram&) = delete;
@@ -30,6 +33,14 @@ public:
     // Waits until `metrics_path` has a line of `step` or a later one, or the program ended. False
     // in the second case.
     bool wait_for_step(const std::string& metrics_path, std::int64_t step);
+    // How often the log (stderr) holds `text` by now.
+    [[nodiscard]] std::int64_t count_in_log(const std::string& text) const;
+    // Waits until the log holds `text` `count` times, or the program ended. False in the
+    // second case.
+    bool wait_for_log(const std::string& text, std::int64_t count = 1);
+    // Waits until a signal stopped the program (send_signal(SIGCONT) lets it go on), or it ended.
+    // False in the second case.
+    bool wait_until_stopped();
     void send_signal(int number) const;
     // Waits for the end.
     Outcome finish();
