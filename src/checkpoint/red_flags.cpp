@@ -34,14 +34,17 @@ std::optional<std::string> pool_above_limit(Pool pool,
     if (count <= std::max(limit, newest_count)) {
         return std::nullopt;
     }
-    return fmt::format(
-        "the pool {} holds {} checkpoints, at most {} are to be kept{}",
-        to_string(pool),
-        count,
-        limit,
-        owing_count > 0
-            ? fmt::format("; {} cannot go while they still owe another pool", owing_count)
-            : "");
+    std::string reason;
+    if (!knows_current_line(catalog)) {
+        reason = "; none goes while it is not certain which line is the current one";
+    } else if (owing_count > 0) {
+        reason = fmt::format("; {} cannot go while they still owe another pool", owing_count);
+    }
+    return fmt::format("the pool {} holds {} checkpoints, at most {} are to be kept{}",
+                       to_string(pool),
+                       count,
+                       limit,
+                       reason);
 }
 
 std::optional<std::string> unlike_the_last(const Catalog& catalog) {

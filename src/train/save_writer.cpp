@@ -149,7 +149,10 @@ void SaveWriter::tidy() {
 
 void SaveWriter::tidy_after_save() {
     const checkpoint::ReclaimReport report = carry_out_deletions();
-    for (const std::string& flag : checkpoint::red_flags(run_.scan(), options_.limits, report)) {
+    // The second copies are the backup writer's, who may be about to delete one.
+    const checkpoint::Catalog catalog = checkpoint::scan_pools(
+        run_.file_system(), run_.paths(), run_.identity().run_id, checkpoint::kRunPools);
+    for (const std::string& flag : checkpoint::red_flags(catalog, options_.limits, report)) {
         base::log_alarm("{}", flag);
     }
     if (++saves_ % kSavesBetweenLooks == 0 && options_.disk_monitor != nullptr) {

@@ -107,7 +107,7 @@ public:
 
 private:
     struct LinkOrder {
-        checkpoint::Pool pool;
+        checkpoint::Pool pool = checkpoint::Pool::kRolling;
     };
     using Job = std::variant<SaveOrder, LinkOrder>;
     struct WaitingSave {
@@ -116,7 +116,7 @@ private:
     };
     struct WaitingLink {
         checkpoint::PublishedCheckpoint checkpoint;
-        checkpoint::Pool pool;
+        checkpoint::Pool pool = checkpoint::Pool::kRolling;
     };
 
     void run_jobs();

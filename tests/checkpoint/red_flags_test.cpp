@@ -7,6 +7,7 @@
 namespace holdfast::checkpoint {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -83,7 +84,10 @@ TEST(RedFlags, NoneAfterThePlannedDeletionsUnlessSomethingOwes) {
             });
         }
         for (const std::string& flag : red_flags(catalog, limits, {})) {
-            EXPECT_THAT(flag, HasSubstr("still owe another pool")) << seed;
+            EXPECT_THAT(flag,
+                        AnyOf(HasSubstr("still owe another pool"),
+                              HasSubstr("not certain which line is the current one")))
+                << seed;
         }
     }
 }

@@ -147,8 +147,7 @@ protected:
     void save_something() {
         step_ += 1 + below(100);
         std::vector<Pool> owed;
-        for (const Pool pool :
-             {Pool::kEpoch, Pool::kKeep, Pool::kBest, Pool::kBackupRolling, Pool::kBackupBest}) {
+        for (const Pool pool : {Pool::kEpoch, Pool::kKeep, Pool::kBest}) {
             if (below(8) == 0) {
                 owed.push_back(pool);
             }

@@ -105,11 +105,9 @@ public:
     }
     bool save_with_owed_pools(World& world) {
         world.may_come = Order{1, 1000};
-        const bool saved = save(world.opened->run,
-                                1000,
-                                Pool::kRolling,
-                                {Pool::kKeep, Pool::kBest, Pool::kBackupRolling})
-                               .ok();
+        const bool saved =
+            save(world.opened->run, 1000, Pool::kRolling, {Pool::kKeep, Pool::kBest, Pool::kEpoch})
+                .ok();
         world.newest = saved ? *world.may_come : world.newest;
         return saved;
     }
