@@ -162,7 +162,9 @@ Result<Entry> scan_entry(fs::FileSystem& file_system,
     if (!there.ok() && there.error().kind == ErrorKind::kNotFound) {
         return Error{ErrorKind::kNotFound, fmt::format("there is no checkpoint {}", path), 0};
     }
+    const std::string manifest_run_id = std::move(entry.manifest.run_id);
     entry.manifest = Manifest{};
+    entry.manifest.run_id = manifest_run_id;
     entry.manifest.identity = identity_by_name(entry.name);
     switch (read.error().kind) {
         case ErrorKind::kCorrupt:

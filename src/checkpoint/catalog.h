@@ -33,7 +33,8 @@ struct Entry {
     EntryState state = EntryState::kPublished;
     std::string why;  // empty when kPublished
     // Only meaningful when kPublished or kForeign; otherwise identity.lineage and .step come from
-    // the name where it tells them (step -1 where it does not).
+    // the name where it tells them (step -1 where it does not), and run_id is empty unless the
+    // manifest itself is sound.
     Manifest manifest;
     std::uint64_t device = 0;  // of the manifest file: entries that share it are one copy
     std::uint64_t inode = 0;

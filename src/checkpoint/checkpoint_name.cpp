@@ -17,6 +17,9 @@ namespace {
 constexpr std::string_view kStepPrefix = "step_";
 constexpr std::string_view kEpochPrefix = "epoch_";
 constexpr std::string_view kPendingPrefix = ".pending-";
+constexpr std::string_view kCopyingPrefix = ".copying-";
+constexpr std::string_view kTemporaryEnding = ".new";
+constexpr std::size_t kQuarantineDigits = 6;
 constexpr std::string_view kSiblingInfix = "_run_";
 
 bool is_digit(char c) {
@@ -174,6 +177,24 @@ std::optional<std::string> parse_pending_name(std::string_view text) {
         return std::nullopt;
     }
     return std::string(text.substr(kPendingPrefix.size()));
+}
+
+bool is_quarantine_name(std::string_view text) {
+    const std::size_t digits = digit_count(text);
+    return digits >= kQuarantineDigits && text.size() > digits + 1 && text[digits] == '_';
+}
+
+bool is_temporary_name(std::string_view text) {
+    if (!text.ends_with(kTemporaryEnding)) {
+        return false;
+    }
+    text.remove_suffix(kTemporaryEnding.size());
+    const bool is_log_tail = text.starts_with("metrics.") && text.ends_with(".jsonl");
+    return text == kRunFileName || text == kLatestName || is_log_tail;
+}
+
+std::string copying_name(std::string_view save_id) {
+    return fmt::format("{}{}", kCopyingPrefix, save_id);
 }
 
 std::string sibling_run_name(std::string_view directory_name, std::int64_t utc_seconds) {

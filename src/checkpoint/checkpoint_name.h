@@ -8,6 +8,8 @@
 //   epoch     = "epoch_" D5 [ "-r" N ] [ "." N ]
 //   pending   = ".pending-" 16 lower-case hex digits (the save id)
 //   trash     = ".trash/" 16 hex digits
+//   quarantine = D6 "_" pool "_" name of the entry
+//   copying   = ".copying-" 16 hex digits, beside the target of `checkpoints copy`
 //
 // "-r" is the lineage (absent: 1), "." a suffix taken when the name was not free. Names are for
 // people: identity stands in the manifest. Pure functions, any thread.
@@ -82,6 +84,15 @@ bool is_save_id(std::string_view text);
 std::string pending_name(std::string_view save_id);
 std::optional<std::string> parse_pending_name(std::string_view text);
 
+// "000007_rolling_step_00000500", in quarantine: at least six digits, then what it was.
+bool is_quarantine_name(std::string_view text);
+
+// "run.json.new", "latest.new", "metrics.<...>.jsonl.new": what becomes the file by a rename.
+bool is_temporary_name(std::string_view text);
+
+// ".copying-0123456789abcdef"
+std::string copying_name(std::string_view save_id);
+
 // "<directory>_run_20261122_140501": the sibling a run of another identity gets.
 std::string sibling_run_name(std::string_view directory_name, std::int64_t utc_seconds);
 bool is_sibling_run_name(std::string_view candidate, std::string_view directory_name);
@@ -97,6 +108,7 @@ inline constexpr std::string_view kLogName = "metrics.jsonl";
 inline constexpr std::string_view kQuarantineName = "quarantine";
 // In an entry in quarantine. Hidden: an entry that is put back is judged by its own files.
 inline constexpr std::string_view kQuarantineReasonName = ".why";
+inline constexpr std::string_view kBackupName = "backup";
 inline constexpr std::string_view kTrashName = ".trash";
 inline constexpr std::string_view kTensorboardName = "tensorboard";
 inline constexpr std::string_view kModelFileName = "model.safetensors";

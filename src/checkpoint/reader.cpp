@@ -60,7 +60,9 @@ void scatter(std::span<const std::byte> bytes,
 }
 
 // Each chunk is compared before any of it is passed on. The first error stops all threads.
-Status run_jobs(const std::vector<ChunkJob>& jobs, int thread_count) {
+Status run_jobs(const std::vector<ChunkJob>& jobs,
+                int thread_count,
+                const std::function<void(std::uint64_t)>& on_bytes = {}) {
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     std::optional<Error> first_error;
@@ -79,6 +81,9 @@ Status run_jobs(const std::vector<ChunkJob>& jobs, int thread_count) {
             }
             if (job.destinations != nullptr) {
                 scatter(bytes.value(), job.offset, *job.destinations);
+            }
+            if (on_bytes) {
+                on_bytes(job.chunk.bytes);
             }
         }
     };
@@ -326,7 +331,7 @@ Status Reader::load(std::span<const TensorTarget> targets,
     return run_jobs(jobs, options.thread_count);
 }
 
-Status Reader::verify(int thread_count) {
+Status Reader::verify(int thread_count, const std::function<void(std::uint64_t)>& on_bytes) {
     std::vector<ChunkFile> direct;
     std::vector<ChunkJob> jobs;
     direct.reserve(state_->files.size());
@@ -340,7 +345,7 @@ Status Reader::verify(int thread_count) {
         }
         add_jobs(*file, state_->manifest.files[i], nullptr, jobs);
     }
-    return run_jobs(jobs, thread_count);
+    return run_jobs(jobs, thread_count, on_bytes);
 }
 
 Status Reader::read_unverified(std::size_t file_index,

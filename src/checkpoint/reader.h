@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,8 +60,10 @@ public:
                       Unrequested unrequested,
                       const ReadOptions& options = {});
 
-    // Every byte of every file against the manifest, from the device.
-    base::Status verify(int thread_count = 4);
+    // Every byte of every file against the manifest, from the device. `on_bytes` is told how many
+    // more were read, by several threads at once.
+    base::Status verify(int thread_count = 4,
+                        const std::function<void(std::uint64_t)>& on_bytes = {});
 
     // Sequential bytes of one file, not compared with anything: for what runs after verify().
     base::Status read_unverified(std::size_t file_index,

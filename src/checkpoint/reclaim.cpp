@@ -65,27 +65,45 @@ Status remove_and_confirm(fs::FileSystem& file_system,
 Reclaimer::Reclaimer(fs::FileSystem& file_system, RunPaths paths)
     : file_system_(file_system), paths_(std::move(paths)) {}
 
-Status Reclaimer::move_to_trash(Pool pool, const std::string& name, std::string& trash_path) {
-    const Result<bool> there = fs::exists(file_system_, paths_.trash(pool));
+Status Reclaimer::move_to_trash(const std::string& folder,
+                                const std::string& name,
+                                const std::string& trash,
+                                std::string& trash_path) {
+    const Result<bool> there = fs::exists(file_system_, trash);
     if (!there.ok()) {
         return there.error();
     }
     if (!there.value()) {
-        if (Status made = file_system_.make_directory(paths_.trash(pool)); !made.ok()) {
+        if (Status made = file_system_.make_directory(trash); !made.ok()) {
             return made;
         }
     }
-    trash_path = fs::join(paths_.trash(pool), make_save_id());
-    Status moved = file_system_.rename(
-        fs::join(paths_.pool(pool), name), trash_path, fs::RenameMode::kNoReplace);
+    trash_path = fs::join(trash, make_save_id());
+    Status moved =
+        file_system_.rename(fs::join(folder, name), trash_path, fs::RenameMode::kNoReplace);
     // Unlinking before the rename is durable could bring back, after a power cut, half an entry
     // under its old name.
-    for (const std::string& parent : {paths_.pool(pool), paths_.trash(pool)}) {
+    for (const std::string& parent : {folder, trash}) {
         if (moved.ok()) {
             moved = file_system_.sync_directory(parent);
         }
     }
     return moved;
+}
+
+void Reclaimer::remove_from(const std::string& folder,
+                            const std::string& name,
+                            const std::string& trash,
+                            const std::string& label,
+                            ReclaimReport& report) {
+    std::string trash_path;
+    const Status moved = move_to_trash(folder, name, trash, trash_path);
+    if (!moved.ok()) {
+        report.failures.push_back(fmt::format("deleting {}: {}", label, moved.error().what));
+        return;
+    }
+    report.deleted.push_back(label);
+    remove(trash_path, report);
 }
 
 void Reclaimer::remove(const std::string& path, ReclaimReport& report) {
@@ -117,15 +135,11 @@ void Reclaimer::remove(const std::string& path, ReclaimReport& report) {
 ReclaimReport Reclaimer::execute(const std::vector<Deletion>& deletions) {
     ReclaimReport report;
     for (const Deletion& deletion : deletions) {
-        const std::string label = RunPaths::relative(deletion.pool, deletion.name);
-        std::string trash_path;
-        const Status moved = move_to_trash(deletion.pool, deletion.name, trash_path);
-        if (!moved.ok()) {
-            report.failures.push_back(fmt::format("deleting {}: {}", label, moved.error().what));
-            continue;
-        }
-        report.deleted.push_back(label);
-        remove(trash_path, report);
+        remove_from(paths_.pool(deletion.pool),
+                    deletion.name,
+                    paths_.trash(deletion.pool),
+                    RunPaths::relative(deletion.pool, deletion.name),
+                    report);
     }
     return report;
 }
@@ -168,6 +182,42 @@ ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id, Pool sid
     }
     if (trash.ok() && !trash.value().empty()) {
         empty_trash(side, trash.value(), report);
+    }
+    return report;
+}
+
+ReclaimReport Reclaimer::clear_quarantine() {
+    ReclaimReport report;
+    const std::string folder = paths_.in_run(kQuarantineName);
+    const Result<std::vector<std::string>> names = file_system_.list(folder);
+    if (!names.ok() && names.error().kind != ErrorKind::kNotFound) {
+        report.failures.push_back(names.error().what);
+    }
+    for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+        if (is_quarantine_name(name)) {
+            remove_from(folder,
+                        name,
+                        paths_.trash(Pool::kRolling),
+                        fmt::format("{}/{}", kQuarantineName, name),
+                        report);
+        }
+    }
+    return report;
+}
+
+ReclaimReport Reclaimer::clear_temporaries() {
+    ReclaimReport report;
+    const Result<std::vector<std::string>> names = file_system_.list(paths_.directory);
+    if (!names.ok()) {
+        report.failures.push_back(names.error().what);
+    }
+    for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
+        if (is_temporary_name(name)) {
+            const Status removed = remove_and_confirm(file_system_, paths_.in_run(name), report);
+            if (!removed.ok()) {
+                report.failures.push_back(removed.error().what);
+            }
+        }
     }
     return report;
 }

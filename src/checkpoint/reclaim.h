@@ -39,11 +39,23 @@ public:
     // store that `side` belongs to: the run's pools or the backups. The other side is another
     // thread's, and may be another run's.
     ReclaimReport clear_leftovers(std::string_view live_save_id = {}, Pool side = Pool::kRolling);
+    // By hand only (checkpoints clean): what was put aside as damaged, by the same way through
+    // .trash; and what a crash left of small files that were being replaced.
+    ReclaimReport clear_quarantine();
+    ReclaimReport clear_temporaries();
     // Links every entry of `catalog` (of the run's pools) into the pools it still owes.
     ReclaimReport complete_owed(const Catalog& catalog, TransferBuffers& buffers);
 
 private:
-    base::Status move_to_trash(Pool pool, const std::string& name, std::string& trash_path);
+    base::Status move_to_trash(const std::string& folder,
+                               const std::string& name,
+                               const std::string& trash,
+                               std::string& trash_path);
+    void remove_from(const std::string& folder,
+                     const std::string& name,
+                     const std::string& trash,
+                     const std::string& label,
+                     ReclaimReport& report);
     void empty_trash(Pool disk, const std::vector<std::string>& names, ReclaimReport& report);
     void remove(const std::string& path, ReclaimReport& report);
 
