@@ -1,21 +1,12 @@
-// holdfast checkpoints list|verify|hash|resume-command: what a run has on disk. Reads only.
+// holdfast checkpoints: what a run has on disk, and what can be done with it.
+#include <algorithm>
 #include <array>
-#include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "base/clock.h"
 #include "base/words.h"
-#include "checkpoint/catalog.h"
-#include "checkpoint/content_hash.h"
-#include "checkpoint/reader.h"
-#include "checkpoint/resume_load.h"
-#include "cli/checkpoint_list.h"
+#include "cli/checkpoints_action.h"
 #include "cli/command.h"
-#include "cli/resume_words.h"
-#include "fs/real_file_system.h"
-#include "telemetry/progress_meter.h"
 
 namespace holdfast::cli {
 
@@ -23,151 +14,95 @@ namespace {
 
 using base::ExitCode;
 
-const std::array kCheckpointsOptions = {
-    config::CommandOption{"json", "", "print for programs"},
-    config::CommandOption{"help", "", "this text", "h"},
-};
-
-constexpr std::string_view kCheckpointsHelp =
-    "usage: holdfast checkpoints list|verify|hash|resume-command DIR [--json]\n\n"
-    "  list            every checkpoint of the run directory DIR, with sizes and losses\n"
-    "  verify          read every byte of every checkpoint in DIR (or of the one checkpoint DIR)\n"
-    "  hash            the hash of what a checkpoint means: equal for equal state (DIR: a "
-    "checkpoint, or a run\n"
-    "                  directory, then its newest)\n"
-    "  resume-command  the command that goes on with the run in DIR\n\n";
-
-std::vector<checkpoint::Entry> entries_to_verify(fs::FileSystem& file_system,
-                                                 const std::string& path) {
-    const auto is_entry =
-        fs::exists(file_system, fs::join(path, std::string(checkpoint::kManifestName)));
-    if (is_entry.ok() && is_entry.value()) {
-        return {value_or_fail(
-            checkpoint::scan_entry(file_system, path, checkpoint::Pool::kRolling, /*run_id=*/""))};
-    }
-    checkpoint::Catalog catalog =
-        checkpoint::scan_pools(file_system, checkpoint::RunPaths::of(path), /*run_id=*/"");
-    if (catalog.entries.empty()) {
-        fail({base::ErrorKind::kNotFound, fmt::format("{} holds no checkpoint", path), 0});
-    }
-    return std::move(catalog.entries);
+std::array<CheckpointsAction, 6> all_actions() {
+    return {checkpoints_list_action(),
+            checkpoints_verify_action(),
+            checkpoints_clean_action(),
+            checkpoints_copy_action(),
+            checkpoints_hash_action(),
+            checkpoints_resume_command_action()};
 }
 
-// Empty when every byte is right.
-std::string what_is_wrong(fs::FileSystem& file_system, const checkpoint::Entry& entry) {
-    if (!entry.usable()) {
-        return entry.why;
-    }
-    auto reader = checkpoint::Reader::open(file_system, entry.path);
-    if (!reader.ok()) {
-        return reader.error().what;
-    }
-    const base::Status verified = reader.value().verify();
-    return verified.ok() ? "" : verified.error().what;
+void print_action_help(const CheckpointsAction& action) {
+    print_command_help(fmt::format("usage: holdfast checkpoints {} {} [options]\n\n{}\n{}\n",
+                                   action.name,
+                                   action.operands,
+                                   action.summary,
+                                   action.text),
+                       action.options);
 }
 
-ExitCode verify(const std::string& path, bool as_json) {
-    fs::FileSystem& file_system = fs::real_file_system();
-    const std::vector<checkpoint::Entry> entries = entries_to_verify(file_system, path);
-    std::uint64_t total_bytes = 0;
-    for (const checkpoint::Entry& entry : entries) {
-        total_bytes += entry.bytes;
+void print_help() {
+    fmt::print(
+        "usage: holdfast checkpoints ACTION DIR [options]\n\n"
+        "DIR is a run directory (checkpoints/<name>). All but clean only read, take no lock and "
+        "may run\n"
+        "beside a trainer. `holdfast checkpoints ACTION --help` explains more and lists "
+        "options.\n");
+    for (const CheckpointsAction& action : all_actions()) {
+        const std::string_view text = action.text;
+        const std::size_t example = text.find("  holdfast checkpoints");
+        fmt::print("\n  {} {}\n      {}\n", action.name, action.operands, action.summary);
+        if (example != std::string_view::npos) {
+            const std::string_view line = text.substr(example, text.find('\n', example) - example);
+            fmt::print("      $ {}\n", line.substr(2));
+        }
     }
-    const double begin_seconds = base::monotonic_seconds();
-    std::optional<telemetry::ProgressMeter> meter;
-    meter.emplace(telemetry::stderr_screen(),
-                  "verify",
-                  total_bytes,
-                  telemetry::MeterUnit::kBytes,
-                  begin_seconds);
-    nlohmann::ordered_json report = nlohmann::ordered_json::array();
-    std::uint64_t done_bytes = 0;
-    int damaged = 0;
-    std::string lines;
-    for (const checkpoint::Entry& entry : entries) {
-        const std::string wrong = what_is_wrong(file_system, entry);
-        damaged += wrong.empty() ? 0 : 1;
-        report.push_back({{"path", entry.path}, {"sound", wrong.empty()}, {"why", wrong}});
-        lines += fmt::format("{:<8} {}{}\n",
-                             wrong.empty() ? "sound" : "DAMAGED",
-                             entry.path,
-                             wrong.empty() ? "" : ": " + wrong);
-        done_bytes += entry.bytes;
-        meter->update(done_bytes, base::monotonic_seconds());
-    }
-    meter.reset();
-    const double seconds = base::monotonic_seconds() - begin_seconds;
-    if (as_json) {
-        fmt::print("{}\n",
-                   nlohmann::ordered_json({{"damaged", damaged}, {"checkpoints", report}}).dump(2));
-    } else {
-        fmt::print("{}{} checkpoint(s), {} read in {} ({:.2f} GB/s), {} damaged\n",
-                   lines,
-                   entries.size(),
-                   base::bytes_in_words(done_bytes),
-                   base::duration_in_words(seconds),
-                   static_cast<double>(done_bytes) / 1e9 / seconds,
-                   damaged);
-    }
-    return damaged == 0 ? ExitCode::kDone : ExitCode::kNothingToResume;
 }
 
-ExitCode print_hash(const std::string& path, bool as_json) {
-    fs::FileSystem& file_system = fs::real_file_system();
-    const std::vector<checkpoint::Entry> candidates =
-        value_or_fail(checkpoint::candidates_at(file_system, path));
-    checkpoint::Reader reader =
-        value_or_fail(checkpoint::Reader::open(file_system, candidates.front().path));
-    const base::Hash128 hash = value_or_fail(checkpoint::content_hash(reader));
-    if (as_json) {
-        fmt::print("{}\n",
-                   nlohmann::ordered_json({{"hash", base::to_hex(hash)},
-                                           {"step", reader.manifest().identity.step},
-                                           {"path", reader.path()}})
-                       .dump());
-    } else {
-        fmt::print("{}  step {}  {}\n",
-                   base::to_hex(hash),
-                   reader.manifest().identity.step,
-                   reader.path());
+[[noreturn]] void fail_unknown_action(const std::string& word) {
+    std::vector<std::string> names;
+    for (const CheckpointsAction& action : all_actions()) {
+        names.emplace_back(action.name);
     }
-    return ExitCode::kDone;
+    const auto nearest = base::nearest_word(word, names);
+    fail_usage(fmt::format("checkpoints can {}, not '{}'{}",
+                           fmt::join(names, ", "),
+                           word,
+                           nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
 }
 
 }  // namespace
 
 ExitCode run_checkpoints(const std::vector<std::string>& arguments) {
-    const config::CommandLine line =
-        value_or_fail(config::parse_command_line(nullptr, kCheckpointsOptions, arguments));
-    if (line.has("help")) {
-        print_command_help(kCheckpointsHelp, kCheckpointsOptions);
+    if (!arguments.empty() && (arguments.front() == "--help" || arguments.front() == "-h" ||
+                               arguments.front() == "help")) {
+        print_help();
         return ExitCode::kDone;
     }
-    if (line.positional.size() != 2) {
+    const auto word = std::find_if(arguments.begin(), arguments.end(), [](const std::string& text) {
+        return !text.starts_with('-');
+    });
+    if (word == arguments.end()) {
         fail_usage(
             "checkpoints needs what to do and a directory, as in `holdfast checkpoints list "
-            "checkpoints/run`; "
-            "`holdfast checkpoints --help` explains");
+            "checkpoints/run`; `holdfast checkpoints --help` explains");
     }
-    const std::string& action = line.positional.at(0);
-    const std::string& directory = line.positional.at(1);
-    if (action == "list") {
-        return list_checkpoints(directory, line.has("json"));
+    const auto actions = all_actions();
+    const auto action =
+        std::find_if(actions.begin(), actions.end(), [&](const CheckpointsAction& known) {
+            return known.name == *word;
+        });
+    if (action == actions.end()) {
+        fail_unknown_action(*word);
     }
-    if (action == "verify") {
-        return verify(directory, line.has("json"));
-    }
-    if (action == "hash") {
-        return print_hash(directory, line.has("json"));
-    }
-    if (action == "resume-command") {
-        fmt::print("{}\n", value_or_fail(resume_command_of(fs::real_file_system(), directory)));
+    std::vector<std::string> rest(arguments.begin(), word);
+    rest.insert(rest.end(), word + 1, arguments.end());
+    const config::CommandLine line =
+        value_or_fail(config::parse_command_line(nullptr, action->options, rest));
+    if (line.has("help")) {
+        print_action_help(*action);
         return ExitCode::kDone;
     }
-    const auto nearest = base::nearest_word(action, {"list", "verify", "hash", "resume-command"});
-    fail_usage(fmt::format("checkpoints can list, verify, hash or resume-command, not '{}'{}",
-                           action,
-                           nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
+    if (line.positional.size() != action->operand_count) {
+        fail_usage(
+            fmt::format("checkpoints {0} needs {1}, found {2} operand(s); `holdfast "
+                        "checkpoints {0} --help` has an example",
+                        action->name,
+                        action->operands,
+                        line.positional.size()));
+    }
+    return action->run(line);
 }
 
 }  // namespace holdfast::cli

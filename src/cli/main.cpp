@@ -25,8 +25,9 @@ namespace {
 
 constexpr std::array kCommands = {
     Command{"train", "train a model, or go on where it stopped", run_train},
-    Command{
-        "checkpoints", "list, verify, hash, or print the command that resumes", run_checkpoints},
+    Command{"checkpoints",
+            "list, verify, clean, copy, hash, or print the command that resumes",
+            run_checkpoints},
     Command{"prepare", "turn text into token shards", run_prepare},
     Command{"sample", "write text with a trained model", run_sample},
     Command{"eval", "measure the loss of a checkpoint", run_eval},

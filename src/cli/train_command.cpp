@@ -11,7 +11,7 @@
 #include "base/words.h"
 #include "checkpoint/run_directory.h"
 #include "cli/automatic_choices.h"
-#include "cli/checkpoint_list.h"
+#include "cli/checkpoints_list.h"
 #include "cli/command.h"
 #include "cli/disk_check.h"
 #include "cli/resume_words.h"
