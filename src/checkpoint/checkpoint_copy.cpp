@@ -1,17 +1,11 @@
 #include "checkpoint/checkpoint_copy.h"
 
-#include <cerrno>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
-#include "base/words.h"
-#include "checkpoint/chunk_file.h"
-#include "checkpoint/pending_save.h"
+#include "checkpoint/entry_copy.h"
 #include "checkpoint/publish.h"
-#include "checkpoint/stream_writer.h"
-#include "fs/durable_write.h"
 
 namespace holdfast::checkpoint {
 
@@ -22,124 +16,9 @@ using base::Status;
 
 namespace {
 
-// Everything of the source, held open: it may be rotated away from here on.
-struct OpenSource {
-    Manifest manifest;
-    std::string manifest_text;
-    std::vector<ChunkFile> files;  // as manifest.files
-};
-
 Error rotated_away(const std::string& path) {
     return Error{
-        ErrorKind::kNotFound, fmt::format("{} was rotated away while it was opened", path), 0};
-}
-
-Result<OpenSource> open_source(fs::FileSystem& file_system, const std::string& path) {
-    // The scan says what is missing or too long better than a failing open would.
-    Result<Entry> entry = scan_entry(file_system, path, Pool::kRolling, {});
-    if (!entry.ok()) {
-        return entry.error();
-    }
-    if (!entry.value().usable()) {
-        const bool damaged = entry.value().state == EntryState::kDamaged;
-        return Error{damaged ? ErrorKind::kCorrupt : ErrorKind::kIo,
-                     fmt::format("{} {}", path, entry.value().why),
-                     0};
-    }
-    OpenSource source;
-    Result<std::string> text =
-        fs::read_file(file_system, fs::join(path, std::string(kManifestName)), kManifestBytesMax);
-    if (!text.ok()) {
-        return text.error().kind == ErrorKind::kNotFound ? rotated_away(path) : text.error();
-    }
-    Result<Manifest> manifest = parse_manifest(text.value());
-    if (!manifest.ok()) {
-        return manifest.error().within(path);
-    }
-    source.manifest = std::move(manifest).value();
-    source.manifest_text = std::move(text).value();
-    for (const FileRecord& record : source.manifest.files) {
-        Result<ChunkFile> file =
-            ChunkFile::open(file_system, fs::join(path, record.name), /*from_device=*/false);
-        if (!file.ok()) {
-            return file.error().kind == ErrorKind::kNotFound ? rotated_away(path) : file.error();
-        }
-        source.files.push_back(std::move(file).value());
-    }
-    return source;
-}
-
-Status check_space(fs::FileSystem& file_system,
-                   const std::string& directory,
-                   std::uint64_t bytes_needed) {
-    const Result<fs::SpaceStatus> space = file_system.space(directory);
-    if (!space.ok()) {
-        return space.error();
-    }
-    if (space.value().available_bytes >= bytes_needed) {
-        return Status{};
-    }
-    return Error{ErrorKind::kNoSpace,
-                 fmt::format("the copy needs {} in {}, {} is free",
-                             base::bytes_in_words(bytes_needed),
-                             directory,
-                             base::bytes_in_words(space.value().available_bytes)),
-                 ENOSPC};
-}
-
-// Writes all files into `directory` and syncs it; answers how the copy was read back.
-Result<Readback> fill(fs::FileSystem& file_system,
-                      const OpenSource& source,
-                      const std::string& directory,
-                      TransferBuffers& buffers,
-                      const std::function<void(std::uint64_t)>& on_bytes) {
-    Readback readback = Readback::kDevice;
-    const auto write = [&](const std::string& name,
-                           std::uint64_t bytes,
-                           const std::function<Status(StreamWriter&)>& produce) {
-        const Result<VerifiedFile> file =
-            write_verified_file(file_system, directory, name, bytes, buffers, produce);
-        if (file.ok() && file.value().readback == Readback::kCache) {
-            readback = Readback::kCache;
-        }
-        return file.ok() ? Status{} : Status(file.error());
-    };
-    const AlignedBuffer buffer(TransferBuffers::kBufferBytes);
-    for (std::size_t i = 0; i < source.files.size(); ++i) {
-        const FileRecord& record = source.manifest.files[i];
-        const auto produce = [&](StreamWriter& writer) {
-            std::uint64_t offset = 0;
-            for (const ChunkRecord& chunk : record.chunks) {
-                const auto bytes = source.files[i].read_verified(offset, chunk, buffer.bytes());
-                if (!bytes.ok()) {
-                    return Status(bytes.error());
-                }
-                if (Status written = writer.append(bytes.value()); !written.ok()) {
-                    return written;
-                }
-                offset += chunk.bytes;
-            }
-            return Status{};
-        };
-        if (const Status written = write(record.name, record.bytes, produce); !written.ok()) {
-            return written.error();
-        }
-        if (on_bytes) {
-            on_bytes(record.bytes);
-        }
-    }
-    const auto manifest_bytes = std::as_bytes(std::span(source.manifest_text));
-    if (const Status written =
-            write(std::string(kManifestName),
-                  manifest_bytes.size(),
-                  [&](StreamWriter& writer) { return writer.append(manifest_bytes); });
-        !written.ok()) {
-        return written.error();
-    }
-    if (const Status synced = file_system.sync_directory(directory); !synced.ok()) {
-        return synced.error();
-    }
-    return readback;
+        ErrorKind::kNotFound, fmt::format("{} was rotated away before it was copied", path), 0};
 }
 
 // The rename that makes the copy exist; when it cannot be made durable it is taken back.
@@ -220,32 +99,31 @@ Result<CopiedCheckpoint> copy_checkpoint(fs::FileSystem& file_system,
                                          const std::string& path,
                                          TransferBuffers& buffers,
                                          const std::function<void(std::uint64_t)>& on_bytes) {
-    Result<OpenSource> opened = open_source(file_system, source.path);
-    if (!opened.ok()) {
-        return opened.error();
+    if (!source.usable()) {
+        const bool is_damaged = source.state == EntryState::kDamaged;
+        return Error{is_damaged ? ErrorKind::kCorrupt : ErrorKind::kIo,
+                     fmt::format("{} {}", source.path, source.why),
+                     0};
     }
-    const std::string folder = fs::parent_of(path);
-    const std::uint64_t bytes =
-        opened.value().manifest.files_bytes() + opened.value().manifest_text.size();
-    if (const Status room = check_space(file_system, folder, bytes + kSpaceMarginBytes);
-        !room.ok()) {
-        return room.error();
-    }
-    const std::string temporary = fs::join(folder, copying_name(make_save_id()));
+    const std::string temporary = fs::join(fs::parent_of(path), copying_name(make_save_id()));
     if (const Status made = file_system.make_directory(temporary); !made.ok()) {
         return made.error();
     }
-    const Result<Readback> filled = fill(file_system, opened.value(), temporary, buffers, on_bytes);
+    const Result<Readback> filled =
+        copy_entry(file_system, source.path, temporary, source.manifest, buffers, {}, on_bytes);
     const Status placed =
         filled.ok() ? put_in_place(file_system, temporary, path) : Status(filled.error());
     if (!placed.ok()) {
         // Best effort: the error below counts more than a leftover of a known name.
         static_cast<void>(remove_tree(file_system, temporary).ok());
+        if (!filled.ok() && filled.error().kind == ErrorKind::kNotFound) {
+            return rotated_away(source.path);
+        }
         return placed.error().within(fmt::format("copying {}", source.path));
     }
     return CopiedCheckpoint{.path = path,
-                            .manifest = std::move(opened.value().manifest),
-                            .bytes = bytes,
+                            .manifest = source.manifest,
+                            .bytes = source.bytes,
                             .readback = filled.value()};
 }
 

@@ -21,7 +21,7 @@ namespace holdfast::checkpoint {
 struct CopiedCheckpoint {
     std::string path;
     Manifest manifest;
-    std::uint64_t bytes = 0;               // of all files, the manifest included
+    std::uint64_t bytes = 0;               // of all files
     Readback readback = Readback::kCache;  // of the copy
 };
 

@@ -190,7 +190,7 @@ bool is_temporary_name(std::string_view text) {
     }
     text.remove_suffix(kTemporaryEnding.size());
     const bool is_log_tail = text.starts_with("metrics.") && text.ends_with(".jsonl");
-    return text == kRunFileName || text == kLatestName || is_log_tail;
+    return text == kRunFileName || text == kBackupMarkName || text == kLatestName || is_log_tail;
 }
 
 std::string copying_name(std::string_view save_id) {

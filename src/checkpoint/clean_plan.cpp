@@ -48,6 +48,9 @@ public:
             case EntryState::kUnreadable:
                 return keep("cannot be read now: " + entry.why);
             case EntryState::kDamaged:
+                if (can_be_repaired(entry)) {
+                    return keep(kRepairable);
+                }
                 return entry.manifest.run_id == run_id_
                            ? remove("damaged: " + entry.why)
                            : keep(fmt::format("damaged, and not known to be of this run: {}",
@@ -63,6 +66,23 @@ public:
     }
 
 private:
+    static constexpr const char* kRepairable =
+        "damaged, but the next start of the run repairs it from its second copy";
+
+    // Newer than what was found sound, and there is a second copy of it.
+    [[nodiscard]] bool can_be_repaired(const Entry& entry) const {
+        const auto position = [](const Identity& identity) {
+            return std::pair(identity.lineage, identity.step);
+        };
+        const auto wanted = position(entry.manifest.identity);
+        return !is_backup(entry.pool) && wanted > position(keepers_.newest->manifest.identity) &&
+               std::any_of(
+                   catalog_.entries.begin(), catalog_.entries.end(), [&](const Entry& copy) {
+                       return is_backup(copy.pool) && copy.usable() &&
+                              position(copy.manifest.identity) == wanted;
+                   });
+    }
+
     [[nodiscard]] Decision judge_sound(const Entry& entry) const {
         if (entry.path == keepers_.newest->path) {
             return keep("the newest, verified");
@@ -73,6 +93,9 @@ private:
         if (const auto found = keepers_.not_sound.find(entry.path);
             found != keepers_.not_sound.end()) {
             const Verification& verification = found->second;
+            if (can_be_repaired(entry)) {
+                return keep(kRepairable);
+            }
             return verification.verdict == Verdict::kDamaged
                        ? remove("damaged: " + verification.why)
                        : keep("cannot be read now: " + verification.why);
@@ -155,7 +178,7 @@ CleanKeepers find_keepers(const Catalog& catalog,
         }
         return std::nullopt;
     };
-    keepers.newest = first_sound([](const Entry&) { return true; });
+    keepers.newest = first_sound([](const Entry& entry) { return !is_backup(entry.pool); });
     keepers.best = first_sound([](const Entry& entry) { return entry.pool == Pool::kBest; });
     return keepers;
 }

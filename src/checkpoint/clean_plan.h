@@ -1,10 +1,11 @@
 // What cleaning a run by hand removes, and what it keeps and why: a pure plan.
 //
 // Kept: the newest checkpoint of the current line that was verified byte by byte, the best one
-// likewise, second copies not older than the newest, `epoch` and `keep` (unless `all`), what still
-// owes a pool, and whatever is not known to be of this run or could not be read. All else goes.
-// Unlike retention (R1 of docs/checkpoint-format.md) it keeps one point, not two: a person asked
-// for it and every byte of that one was read just before. Execution is checkpoint/reclaim's.
+// likewise, second copies not older than the newest, a damaged one that its second copy can repair,
+// `epoch` and `keep` (unless `all`), what still owes a pool, and whatever is not known to be of
+// this run or could not be read. All else goes. Unlike retention (R1 of docs/checkpoint-format.md)
+// it keeps one point, not two: a person asked for it and every byte of that one was read just
+// before. Execution is checkpoint/reclaim's.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct CleanKeepers {
 };
 
 // Verifies the candidates of a resume, newest first, until one is sound; then those of `best`.
+// Second copies are none: a run goes on from its own pools.
 CleanKeepers find_keepers(const Catalog& catalog,
                           const std::function<Verification(const Entry&)>& verify);
 
@@ -46,8 +48,8 @@ struct CleanPlan {
     [[nodiscard]] std::uint64_t freed_bytes() const;
 };
 
-// `catalog` is a scan for `run_id`, `items` the stored_items() of it. Without a newest keeper
-// nothing is removed at all.
+// `catalog` is a scan for `run_id`, `items` those of its stored_items() that may be removed.
+// Without a newest keeper nothing is removed at all.
 CleanPlan plan_clean(const Catalog& catalog,
                      const std::vector<StoredItem>& items,
                      const CleanKeepers& keepers,

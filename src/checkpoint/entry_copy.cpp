@@ -109,21 +109,27 @@ Result<OpenEntry> open_entry(fs::FileSystem& file_system,
     return entry;
 }
 
-Status copy_file(fs::FileSystem& file_system,
-                 const ChunkFile& from,
-                 const FileRecord& record,
-                 const std::string& target,
-                 TransferBuffers& buffers,
-                 const GoOn& go_on) {
+// What copying needs besides the names.
+struct CopyTools {
+    fs::FileSystem& file_system;
+    TransferBuffers& buffers;
+    const GoOn& go_on;
+    const std::function<void(std::uint64_t)>& on_bytes;
+};
+
+Result<Readback> copy_file(const CopyTools& tools,
+                           const ChunkFile& from,
+                           const FileRecord& record,
+                           const std::string& target) {
     Status source_status;
     const auto produce = [&](StreamWriter& writer) {
         std::uint64_t offset = 0;
         for (const ChunkRecord& chunk : record.chunks) {
-            source_status = go_on ? go_on() : Status{};
+            source_status = tools.go_on ? tools.go_on() : Status{};
             if (!source_status.ok()) {
                 return source_status;
             }
-            const auto bytes = from.read_verified(offset, chunk, buffers[0]);
+            const auto bytes = from.read_verified(offset, chunk, tools.buffers[0]);
             if (!bytes.ok()) {
                 source_status = bytes.error();
                 return source_status;
@@ -132,15 +138,23 @@ Status copy_file(fs::FileSystem& file_system,
                 return written;
             }
             offset += chunk.bytes;
+            if (tools.on_bytes) {
+                tools.on_bytes(chunk.bytes);
+            }
         }
         return Status{};
     };
-    const Result<VerifiedFile> copy = write_verified_file(
-        file_system, target, record.name, record.bytes, buffers, produce, BufferUse::kSecondOnly);
+    const Result<VerifiedFile> copy = write_verified_file(tools.file_system,
+                                                          target,
+                                                          record.name,
+                                                          record.bytes,
+                                                          tools.buffers,
+                                                          produce,
+                                                          BufferUse::kSecondOnly);
     if (!source_status.ok()) {
-        return source_status;
+        return source_status.error();
     }
-    return copy.ok() ? Status{} : of_target(copy.error());
+    return copy.ok() ? Result<Readback>(copy.value().readback) : of_target(copy.error()).error();
 }
 
 Status check_space(fs::FileSystem& file_system,
@@ -164,25 +178,31 @@ Status check_space(fs::FileSystem& file_system,
     return Status{};
 }
 
-Status copy_files(fs::FileSystem& file_system,
-                  const std::string& source,
-                  const std::string& target,
-                  const Manifest& manifest,
-                  TransferBuffers& buffers,
-                  const GoOn& go_on) {
-    if (Status room = check_space(file_system, source, target, manifest); !room.ok()) {
-        return room;
+}  // namespace
+
+Result<Readback> copy_entry(fs::FileSystem& file_system,
+                            const std::string& source,
+                            const std::string& target,
+                            const Manifest& manifest,
+                            TransferBuffers& buffers,
+                            const GoOn& go_on,
+                            const std::function<void(std::uint64_t)>& on_bytes) {
+    if (const Status room = check_space(file_system, source, target, manifest); !room.ok()) {
+        return room.error();
     }
     const Result<OpenEntry> entry = open_entry(file_system, source, manifest);
     if (!entry.ok()) {
         return entry.error();
     }
+    Readback readback = Readback::kDevice;
+    const CopyTools tools{file_system, buffers, go_on, on_bytes};
     for (std::size_t i = 0; i < manifest.files.size(); ++i) {
-        const Status copied = copy_file(
-            file_system, entry.value().files[i], manifest.files[i], target, buffers, go_on);
+        const Result<Readback> copied =
+            copy_file(tools, entry.value().files[i], manifest.files[i], target);
         if (!copied.ok()) {
-            return copied;
+            return copied.error();
         }
+        readback = copied.value() == Readback::kCache ? Readback::kCache : readback;
     }
     const std::string& text = entry.value().manifest_text;
     const Result<VerifiedFile> written = write_verified_file(
@@ -193,10 +213,13 @@ Status copy_files(fs::FileSystem& file_system,
         buffers,
         [&](StreamWriter& writer) { return writer.append(std::as_bytes(std::span(text))); },
         BufferUse::kSecondOnly);
-    return written.ok() ? Status{} : of_target(written.error());
+    const Status ready =
+        of_target(written.ok() ? file_system.sync_directory(target) : Status(written.error()));
+    if (!ready.ok()) {
+        return ready.error();
+    }
+    return written.value().readback == Readback::kCache ? Readback::kCache : readback;
 }
-
-}  // namespace
 
 Status fill_entry(fs::FileSystem& file_system,
                   const std::string& source,
@@ -217,7 +240,9 @@ Status fill_entry(fs::FileSystem& file_system,
         }
     }
     if (sharing == Sharing::kCopies) {
-        filled = copy_files(file_system, source, target, manifest, buffers, go_on);
+        const Result<Readback> copied =
+            copy_entry(file_system, source, target, manifest, buffers, go_on);
+        return copied.ok() ? Status{} : Status(copied.error());
     }
     return filled.ok() ? of_target(file_system.sync_directory(target)) : filled;
 }

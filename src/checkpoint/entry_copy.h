@@ -5,6 +5,7 @@
 // cannot tear it (V3). One call after the other, all by the calling thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -22,6 +23,17 @@ enum class Sharing {
 
 // Asked between two chunks of a copy: an error ends it. Empty: nothing is asked.
 using GoOn = std::function<base::Status()>;
+
+// Real copies of the files of the entry at `source` in the empty directory `target`, as
+// fill_entry(). Answers how all of them were read back. `on_bytes` is told how many more bytes were
+// copied.
+base::Result<Readback> copy_entry(fs::FileSystem& file_system,
+                                  const std::string& source,
+                                  const std::string& target,
+                                  const Manifest& manifest,
+                                  TransferBuffers& buffers,
+                                  const GoOn& go_on = {},
+                                  const std::function<void(std::uint64_t)>& on_bytes = {});
 
 // Fills the empty directory `target` with the files of the entry at `source`, whose manifest is
 // `manifest`, and syncs it. On failure some of them may be there: the directory is the caller's to

@@ -186,34 +186,32 @@ ReclaimReport Reclaimer::clear_leftovers(std::string_view live_save_id, Pool sid
     return report;
 }
 
-ReclaimReport Reclaimer::clear_quarantine() {
+ReclaimReport Reclaimer::clear_quarantine(Pool side) {
     ReclaimReport report;
-    const std::string folder = paths_.in_run(kQuarantineName);
+    const std::string folder = paths_.quarantine(side);
     const Result<std::vector<std::string>> names = file_system_.list(folder);
     if (!names.ok() && names.error().kind != ErrorKind::kNotFound) {
         report.failures.push_back(names.error().what);
     }
     for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
         if (is_quarantine_name(name)) {
-            remove_from(folder,
-                        name,
-                        paths_.trash(Pool::kRolling),
-                        fmt::format("{}/{}", kQuarantineName, name),
-                        report);
+            remove_from(
+                folder, name, paths_.trash(side), RunPaths::in_quarantine(side, name), report);
         }
     }
     return report;
 }
 
-ReclaimReport Reclaimer::clear_temporaries() {
+ReclaimReport Reclaimer::clear_temporaries(Pool side) {
     ReclaimReport report;
-    const Result<std::vector<std::string>> names = file_system_.list(paths_.directory);
-    if (!names.ok()) {
+    const std::string folder = paths_.pending_root(side);
+    const Result<std::vector<std::string>> names = file_system_.list(folder);
+    if (!names.ok() && names.error().kind != ErrorKind::kNotFound) {
         report.failures.push_back(names.error().what);
     }
     for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
         if (is_temporary_name(name)) {
-            const Status removed = remove_and_confirm(file_system_, paths_.in_run(name), report);
+            const Status removed = remove_and_confirm(file_system_, fs::join(folder, name), report);
             if (!removed.ok()) {
                 report.failures.push_back(removed.error().what);
             }

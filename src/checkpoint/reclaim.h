@@ -40,9 +40,9 @@ public:
     // thread's, and may be another run's.
     ReclaimReport clear_leftovers(std::string_view live_save_id = {}, Pool side = Pool::kRolling);
     // By hand only (checkpoints clean): what was put aside as damaged, by the same way through
-    // .trash; and what a crash left of small files that were being replaced.
-    ReclaimReport clear_quarantine();
-    ReclaimReport clear_temporaries();
+    // .trash; and what a crash left of small files that were being replaced. On one side each.
+    ReclaimReport clear_quarantine(Pool side = Pool::kRolling);
+    ReclaimReport clear_temporaries(Pool side = Pool::kRolling);
     // Links every entry of `catalog` (of the run's pools) into the pools it still owes.
     ReclaimReport complete_owed(const Catalog& catalog, TransferBuffers& buffers);
 

@@ -44,6 +44,10 @@ bool RunPaths::backup_is_inside() const {
     return backup_directory == RunPaths::of(directory).backup_directory;
 }
 
+std::string RunPaths::in_quarantine(Pool pool, std::string_view name) {
+    return fmt::format("{}{}/{}", is_backup(pool) ? kBackupPrefix : "", kQuarantineName, name);
+}
+
 std::string RunPaths::relative(Pool pool, std::string_view name) {
     return fmt::format("{}/{}", to_string(pool), name);
 }

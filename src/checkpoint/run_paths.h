@@ -28,6 +28,8 @@ struct RunPaths {
     [[nodiscard]] bool backup_is_inside() const;
     // "rolling/step_00000250", relative to the run directory: for messages and `latest`.
     [[nodiscard]] static std::string relative(Pool pool, std::string_view name);
+    // "quarantine/<name>", "backup/quarantine/<name>": likewise.
+    [[nodiscard]] static std::string in_quarantine(Pool pool, std::string_view name);
 };
 
 }  // namespace holdfast::checkpoint

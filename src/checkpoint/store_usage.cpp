@@ -98,6 +98,26 @@ private:
     std::vector<StoredItem> items_;
 };
 
+// Trash, pending saves and temporaries of one side.
+Status add_leftovers(ItemCollector& collector, const RunPaths& paths, Pool side) {
+    const std::string prefix = is_backup(side) ? std::string(kBackupName) + '/' : "";
+    const std::string root = paths.pending_root(side);
+    Status status = collector.add_folder(StoredKind::kTrash,
+                                         paths.trash(side),
+                                         prefix + std::string(kTrashName) + '/',
+                                         [](const std::string&) { return true; });
+    if (status.ok()) {
+        status =
+            collector.add_folder(StoredKind::kPending, root, prefix, [](const std::string& name) {
+                return parse_pending_name(name).has_value();
+            });
+    }
+    if (status.ok()) {
+        status = collector.add_folder(StoredKind::kTemporary, root, prefix, is_temporary_name);
+    }
+    return status;
+}
+
 }  // namespace
 
 std::uint64_t StoredItem::disk_bytes() const {
@@ -122,36 +142,20 @@ Result<std::vector<StoredItem>> stored_items(fs::FileSystem& file_system,
             status = collector.add(StoredKind::kEntry, entry.label(), entry.path);
         }
     }
-    if (status.ok()) {
-        status = collector.add_folder(StoredKind::kQuarantine,
-                                      paths.in_run(kQuarantineName),
-                                      std::string(kQuarantineName) + '/',
-                                      is_quarantine_name);
-    }
-    // On a disk of its own the backup folder may serve other runs, whose saves are their own.
-    std::vector<Pool> sides{Pool::kRolling};
-    if (paths.backup_directory == RunPaths::of(paths.directory).backup_directory) {
-        sides.push_back(Pool::kBackupRolling);
-    }
-    for (const Pool disk : sides) {
-        const std::string prefix = is_backup(disk) ? "backup/" : "";
+    for (const Pool side : {Pool::kRolling, Pool::kBackupRolling}) {
         if (status.ok()) {
-            status = collector.add_folder(StoredKind::kTrash,
-                                          paths.trash(disk),
-                                          prefix + std::string(kTrashName) + '/',
-                                          [](const std::string&) { return true; });
-        }
-        if (status.ok()) {
-            status = collector.add_folder(
-                StoredKind::kPending,
-                paths.pending_root(disk),
-                prefix,
-                [](const std::string& name) { return parse_pending_name(name).has_value(); });
+            status = collector.add_folder(StoredKind::kQuarantine,
+                                          paths.quarantine(side),
+                                          RunPaths::in_quarantine(side, ""),
+                                          is_quarantine_name);
         }
     }
     if (status.ok()) {
-        status =
-            collector.add_folder(StoredKind::kTemporary, paths.directory, "", is_temporary_name);
+        status = add_leftovers(collector, paths, Pool::kRolling);
+    }
+    // On a disk of its own a copy may be under way whatever lock this run has.
+    if (status.ok() && paths.backup_is_inside()) {
+        status = add_leftovers(collector, paths, Pool::kBackupRolling);
     }
     if (!status.ok()) {
         return status.error();
@@ -181,7 +185,9 @@ std::vector<std::string> unknown_names(fs::FileSystem& file_system, const RunPat
         }
     };
     look(paths.directory, "", is_name_of_a_run);
-    look(paths.in_run(kQuarantineName), std::string(kQuarantineName) + '/', is_quarantine_name);
+    for (const Pool side : {Pool::kRolling, Pool::kBackupRolling}) {
+        look(paths.quarantine(side), RunPaths::in_quarantine(side, ""), is_quarantine_name);
+    }
     for (const Pool pool : kAllPools) {
         look(paths.pool(pool), std::string(to_string(pool)) + '/', [](const std::string& name) {
             return parse_checkpoint_name(name).has_value();

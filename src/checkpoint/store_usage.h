@@ -46,8 +46,8 @@ struct StoredItem {
 base::Result<std::vector<StoredFile>> files_under(fs::FileSystem& file_system,
                                                   const std::string& path);
 
-// Every entry of `catalog`, then quarantine, trash, pending saves and temporaries of the run
-// directory.
+// Every entry of `catalog`, then both quarantines, and trash, pending saves and temporaries of the
+// run directory, those of second copies in it included.
 base::Result<std::vector<StoredItem>> stored_items(fs::FileSystem& file_system,
                                                    const RunPaths& paths,
                                                    const Catalog& catalog);

@@ -89,6 +89,17 @@ struct Cleaning {
     std::vector<std::string> unknown;
 };
 
+// A disk of their own is for the day on which all else is lost.
+void leave_backups_alone(StoredRun& run, std::vector<checkpoint::StoredItem>& items) {
+    const std::string prefix = run.paths.backup_directory + '/';
+    const auto count =
+        std::erase_if(items, [&](const auto& item) { return item.path.starts_with(prefix); });
+    if (count > 0) {
+        run.notes.push_back(
+            fmt::format("the second copies in {} are left alone", run.paths.backup_directory));
+    }
+}
+
 Cleaning plan_cleaning(fs::FileSystem& file_system, const std::string& directory, bool all) {
     Cleaning cleaning;
     cleaning.run = look_at_run(file_system, directory);
@@ -103,7 +114,10 @@ Cleaning plan_cleaning(fs::FileSystem& file_system, const std::string& directory
     if (!cleaning.keepers.newest) {
         fail_nothing_sound(run, cleaning.keepers);
     }
-    const auto items = value_or_fail(checkpoint::stored_items(file_system, run.paths, run.catalog));
+    auto items = value_or_fail(checkpoint::stored_items(file_system, run.paths, run.catalog));
+    if (!run.paths.backup_is_inside()) {
+        leave_backups_alone(cleaning.run, items);
+    }
     cleaning.plan = checkpoint::plan_clean(run.catalog, items, cleaning.keepers, run.run_id, all);
     cleaning.unknown = checkpoint::unknown_names(file_system, run.paths);
     return cleaning;
@@ -168,9 +182,16 @@ bool is_agreed() {
 ReclaimReport carry_out(fs::FileSystem& file_system, const Cleaning& cleaning) {
     const checkpoint::RunPaths& paths = cleaning.run.paths;
     checkpoint::Reclaimer reclaimer(file_system, paths);
-    ReclaimReport report = reclaimer.clear_leftovers();
-    report.merge(reclaimer.clear_temporaries());
-    report.merge(reclaimer.clear_quarantine());
+    std::vector<checkpoint::Pool> sides = {checkpoint::Pool::kRolling};
+    if (paths.backup_is_inside()) {
+        sides.push_back(checkpoint::Pool::kBackupRolling);
+    }
+    ReclaimReport report;
+    for (const checkpoint::Pool side : sides) {
+        report.merge(reclaimer.clear_leftovers({}, side));
+        report.merge(reclaimer.clear_temporaries(side));
+        report.merge(reclaimer.clear_quarantine(side));
+    }
     report.merge(reclaimer.execute(cleaning.plan.deletions()));
     const Entry& newest = *cleaning.keepers.newest;
     const base::Status pointed =

@@ -42,6 +42,15 @@ std::string state_text(const Entry& entry) {
     return "";
 }
 
+// What was written down when it was put aside, else what can be seen now.
+std::string why_put_aside(const PutAside& aside) {
+    if (!aside.reason.empty()) {
+        return aside.reason;
+    }
+    return aside.entry.usable() ? "put aside as damaged; `checkpoints verify` says where"
+                                : state_text(aside.entry);
+}
+
 std::string bytes_or_dash(std::uint64_t bytes) {
     return bytes > 0 ? base::bytes_in_words(bytes) : "-";
 }
@@ -155,12 +164,8 @@ private:
         if (!listing_.run.quarantine.empty()) {
             fmt::print("quarantine\n");
         }
-        for (const Entry& entry : listing_.run.quarantine) {
-            fmt::print("  {:<{}}  {}\n",
-                       entry.name,
-                       name_width_,
-                       entry.usable() ? "put aside as damaged; `checkpoints verify` says where"
-                                      : state_text(entry));
+        for (const PutAside& aside : listing_.run.quarantine) {
+            fmt::print("  {:<{}}  {}\n", aside.entry.name, name_width_, why_put_aside(aside));
         }
     }
 
@@ -247,11 +252,11 @@ void print_json(const RunListing& listing) {
         report["checkpoints"].push_back(json_of(listed, now));
     }
     report["quarantine"] = Json::array();
-    for (const Entry& entry : listing.run.quarantine) {
-        report["quarantine"].push_back({{"name", entry.name},
-                                        {"path", entry.path},
-                                        {"step", entry.manifest.identity.step},
-                                        {"why", state_text(entry)}});
+    for (const PutAside& aside : listing.run.quarantine) {
+        report["quarantine"].push_back({{"name", aside.entry.name},
+                                        {"path", aside.entry.path},
+                                        {"step", aside.entry.manifest.identity.step},
+                                        {"why", why_put_aside(aside)}});
     }
     report["total_bytes"] = checkpoint::disk_bytes_of(listing.items);
     report["pools_bytes"] = listing.disk_bytes(StoredKind::kEntry);

@@ -107,10 +107,8 @@ Report subjects_at(fs::FileSystem& file_system, const std::string& path) {
     for (const Entry& entry : run.catalog.entries) {
         report.subjects.push_back({entry, entry.label()});
     }
-    for (const Entry& entry : run.quarantine) {
-        report.subjects.push_back({entry,
-                                   fmt::format("{}/{}", checkpoint::kQuarantineName, entry.name),
-                                   /*counts=*/false});
+    for (const PutAside& aside : run.quarantine) {
+        report.subjects.push_back({aside.entry, aside.label, /*counts=*/false});
     }
     return report;
 }

@@ -75,17 +75,27 @@ std::string backup_dir_of(const checkpoint::RunIdentity& identity) {
                : std::string();
 }
 
-void read_quarantine(fs::FileSystem& file_system, StoredRun& run) {
-    const std::string folder = run.paths.in_run(checkpoint::kQuarantineName);
+// The first line of what was written down when an entry was put aside.
+std::string reason_in(fs::FileSystem& file_system, const std::string& path) {
+    const auto text = fs::read_file(file_system,
+                                    fs::join(path, std::string(checkpoint::kQuarantineReasonName)),
+                                    checkpoint::kManifestBytesMax);
+    return text.ok() ? text.value().substr(0, text.value().find('\n')) : std::string();
+}
+
+void read_quarantine(fs::FileSystem& file_system, StoredRun& run, checkpoint::Pool side) {
+    const std::string folder = run.paths.quarantine(side);
     const auto names = file_system.list(folder);
     for (const std::string& name : names.ok() ? names.value() : std::vector<std::string>{}) {
         if (!checkpoint::is_quarantine_name(name)) {
             continue;
         }
-        auto entry = checkpoint::scan_entry(
-            file_system, fs::join(folder, name), checkpoint::Pool::kRolling, {});
+        const std::string path = fs::join(folder, name);
+        auto entry = checkpoint::scan_entry(file_system, path, side, {});
         if (entry.ok()) {
-            run.quarantine.push_back(std::move(entry).value());
+            run.quarantine.push_back({std::move(entry).value(),
+                                      checkpoint::RunPaths::in_quarantine(side, name),
+                                      reason_in(file_system, path)});
         }
     }
 }
@@ -124,7 +134,8 @@ StoredRun look_at_run(fs::FileSystem& file_system, const std::string& directory)
     if (!identity) {
         adopt_run_id_of_head(run);
     }
-    read_quarantine(file_system, run);
+    read_quarantine(file_system, run, checkpoint::Pool::kRolling);
+    read_quarantine(file_system, run, checkpoint::Pool::kBackupRolling);
     const bool is_empty =
         run.catalog.entries.empty() && run.catalog.unreadable.empty() && run.quarantine.empty();
     if (is_empty && !identity) {

@@ -10,13 +10,19 @@
 
 namespace holdfast::cli {
 
+struct PutAside {
+    checkpoint::Entry entry;
+    std::string label;   // "quarantine/000007_rolling_step_00000500"
+    std::string reason;  // written down when it was put aside; empty: cannot be read
+};
+
 struct StoredRun {
     std::string directory;  // as given
     checkpoint::RunPaths paths;
     std::string run_id;  // of run.json, else of the newest checkpoint; empty: neither can be read
     checkpoint::Catalog catalog;
-    std::vector<checkpoint::Entry> quarantine;  // what can be told of each, oldest first
-    std::vector<std::string> notes;             // what a person must know, one line each
+    std::vector<PutAside> quarantine;  // oldest first, then those of the second copies
+    std::vector<std::string> notes;    // what a person must know, one line each
 };
 
 // The run in `directory`, its backup folder where run.json says. Ends the command with one line and

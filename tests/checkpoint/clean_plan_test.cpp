@@ -171,6 +171,27 @@ TEST_F(CleanPlanTest, SecondCopyOfTheNewestStaysOlderOnesGo) {
     EXPECT_THAT(labels(plan().removed), ElementsAre("backup/rolling/step_00000040"));
 }
 
+TEST_F(CleanPlanTest, P1_ASecondCopyIsNoReasonToDeleteAllOfTheRunItself) {
+    add(Pool::kRolling, 1, 40);
+    add(Pool::kBackupRolling, 1, 60);
+    EXPECT_THAT(labels(plan().removed), IsEmpty());
+    bad_["rolling/step_00000040"] = Verdict::kDamaged;
+    EXPECT_THAT(labels(plan().removed), IsEmpty());
+}
+
+TEST_F(CleanPlanTest, P2_DamagedButRepairableFromItsSecondCopyStays) {
+    for (const std::int64_t step : {20, 40, 60, 80}) {
+        add(Pool::kRolling, 1, step);
+    }
+    add(Pool::kRolling, 1, 100).state = EntryState::kDamaged;
+    add(Pool::kBackupRolling, 1, 60);
+    add(Pool::kBackupRolling, 1, 100);
+    bad_["rolling/step_00000060"] = Verdict::kDamaged;
+    bad_["rolling/step_00000080"] = Verdict::kDamaged;
+    EXPECT_THAT(labels(plan().removed),
+                ElementsAre("rolling/step_00000020", "rolling/step_00000080"));
+}
+
 TEST_F(CleanPlanTest, WhatHasYetToJoinAPoolStays) {
     add(Pool::kRolling, 1, 20).manifest.owed = {Pool::kKeep};
     add(Pool::kRolling, 1, 40).manifest.owed = {Pool::kBackupRolling};

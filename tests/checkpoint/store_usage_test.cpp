@@ -31,6 +31,10 @@ protected:
         std::filesystem::create_directories(in_run(".pending-00000000000000ff"));
         std::filesystem::create_directories(in_run("backup/.pending-00000000000000fe"));
         std::ofstream(in_run("run.json.new")) << "x";
+        std::filesystem::create_directories(in_run("backup/quarantine/000002_backup_best_step_1"));
+        std::filesystem::create_directories(in_run("backup/.trash/00000000000000fd"));
+        std::ofstream(in_run("backup/.trash/00000000000000fd/model.safetensors")) << "x";
+        std::ofstream(in_run("backup/backup.json.new")) << "x";
     }
 };
 
@@ -42,10 +46,21 @@ TEST_F(StoreUsage, NamesEverythingThatHoldsSpace) {
     EXPECT_THAT(labels(items()),
                 ::testing::ElementsAre("rolling/step_00000000",
                                        "quarantine/000001_rolling_step_00000009",
+                                       "backup/quarantine/000002_backup_best_step_1",
                                        ".trash/00000000000000ff",
                                        ".pending-00000000000000ff",
+                                       "run.json.new",
+                                       "backup/.trash/00000000000000fd",
                                        "backup/.pending-00000000000000fe",
-                                       "run.json.new"));
+                                       "backup/backup.json.new"));
+}
+
+TEST_F(StoreUsage, LeftoversOnABackupDiskAreNobodysToCount) {
+    ASSERT_TRUE(open().ok());
+    const RunPaths paths = RunPaths::of(dir_, temporary_ / "elsewhere");
+    std::filesystem::create_directories(temporary_ / "elsewhere/.pending-00000000000000fe");
+    std::filesystem::create_directories(temporary_ / "elsewhere/.trash/00000000000000fd");
+    EXPECT_THAT(stored_items(*file_system_, paths, {}).value(), ::testing::IsEmpty());
 }
 
 TEST_F(StoreUsage, FilesOfSeveralNamesAreCountedOnceAndFreedWithTheLast) {
@@ -81,9 +96,12 @@ TEST_F(StoreUsage, ClearingByHandTakesQuarantineAndLeftoversAndNothingElse) {
     const std::vector<StoredItem> before = items();
     const std::uint64_t expected = freed_bytes_of(std::span(before).subspan(1));
     Reclaimer reclaimer(*file_system_, RunPaths::of(dir_));
-    ReclaimReport report = reclaimer.clear_leftovers();
-    report.merge(reclaimer.clear_temporaries());
-    report.merge(reclaimer.clear_quarantine());
+    ReclaimReport report;
+    for (const Pool side : {Pool::kRolling, Pool::kBackupRolling}) {
+        report.merge(reclaimer.clear_leftovers({}, side));
+        report.merge(reclaimer.clear_temporaries(side));
+        report.merge(reclaimer.clear_quarantine(side));
+    }
     EXPECT_THAT(report.failures, ::testing::IsEmpty());
     EXPECT_EQ(report.freed_bytes, expected);
     EXPECT_THAT(labels(items()), ::testing::ElementsAre("rolling/step_00000000"));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -34,7 +35,11 @@ protected:
         words.insert(words.end(), more.begin(), more.end());
         return run_program(words);
     }
-    void train_run(const std::vector<std::string>& more = {}) {
+    // Without second copies unless `more` speaks of them.
+    void train_run(std::vector<std::string> more = {}) {
+        if (std::find(more.begin(), more.end(), "--backup") == more.end()) {
+            more.insert(more.end(), {"--backup", "off"});
+        }
         const Outcome trained = train("run", more);
         ASSERT_EQ(trained.exit_code, 0) << trained.log;
     }
@@ -230,6 +235,68 @@ TEST_F(CheckpointsCommand, CleanKeepsNewestBestAndEpochsAndTheRunGoesOn) {
     EXPECT_EQ(train("run", {"--max-steps", "45", "--resume", "latest"}).exit_code, 0);
 }
 
+// Everything below `root`.
+std::set<std::string> tree(const std::string& root) {
+    std::set<std::string> tree;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+        tree.insert(entry.path().string());
+    }
+    return tree;
+}
+
+// In `backups`: a copy of an entry that is older than the newest, and what crashes leave.
+void add_old_copy_and_leftovers(const std::string& entry, const std::string& backups) {
+    std::filesystem::copy(
+        entry, backups + "/rolling/step_00000010", std::filesystem::copy_options::recursive);
+    for (const char* folder : {"/.pending-00000000000000ff",
+                               "/.trash/00000000000000fe",
+                               "/quarantine/000001_backup_best_step_00000005"}) {
+        std::filesystem::create_directories(backups + folder);
+        write_text(backups + folder + "/model.safetensors", "half");
+    }
+    write_text(backups + "/quarantine/000001_backup_best_step_00000005/.why",
+               "backup/best/step_00000005: a chunk differs\n");
+}
+
+TEST_F(CheckpointsCommand, CleanTakesLeftoversOfTheBackupsInTheRun) {
+    train_run({"--max-steps", "20", "--interval", "10", "--eval-interval", "0", "--backup", "on"});
+    const std::set<std::string> before = tree(in_run("backup"));
+    add_old_copy_and_leftovers(in_run("rolling/step_00000010"), in_run("backup"));
+    const Outcome list = checkpoints("list");
+    EXPECT_THAT(list.out, HasSubstr("backup/best/step_00000005: a chunk differs"));
+    const std::uint64_t bytes_before = disk_bytes();
+    const auto plan = json::parse(checkpoints("clean", {"--dry-run", "--json"}).out);
+    const Outcome cleaned = checkpoints("clean", {"--yes"});
+    ASSERT_EQ(cleaned.exit_code, 0) << cleaned.log;
+    std::set<std::string> after = tree(in_run("backup"));
+    EXPECT_EQ(after.erase(in_run("backup/quarantine")), 1U) << "the folder itself stays";
+    EXPECT_EQ(after, before);
+    EXPECT_TRUE(std::filesystem::exists(in_run("backup/rolling/step_00000020")));
+    EXPECT_EQ(bytes_before - disk_bytes(), plan.at("bytes_to_free").get<std::uint64_t>());
+}
+
+TEST_F(CheckpointsCommand, P1_CleanNeverTouchesABackupDisk) {
+    const std::string backups = directory_ / "another disk";
+    train_run({"--max-steps",
+               "20",
+               "--interval",
+               "10",
+               "--eval-interval",
+               "0",
+               "--backup",
+               "on",
+               "--backup-dir",
+               backups});
+    add_old_copy_and_leftovers(in_run("rolling/step_00000010"), backups);
+    const std::set<std::string> before = tree(backups);
+    const Outcome cleaned = checkpoints("clean", {"--yes", "--all"});
+    ASSERT_EQ(cleaned.exit_code, 0) << cleaned.log;
+    EXPECT_EQ(tree(backups), before);
+    EXPECT_FALSE(std::filesystem::exists(in_run("rolling/step_00000010")));
+    EXPECT_THAT(cleaned.out, HasSubstr("second copies in " + backups + " are left alone"));
+    EXPECT_THAT(cleaned.out, Not(HasSubstr("\n  backup/")));
+}
+
 TEST_F(CheckpointsCommand, P1_CleanFallsBackFromADamagedNewestAndNeverDeletesTheLastSoundOne) {
     train_run({"--max-steps", "20", "--interval", "10", "--eval-interval", "0"});
     damage("rolling/step_00000020");
@@ -255,7 +322,9 @@ TEST_F(CheckpointsCommand, CleanIsRefusedWhileATrainerRunsAndTheOthersDoNotDistu
                                         "--keep-checkpoints",
                                         "2",
                                         "--eval-interval",
-                                        "0"};
+                                        "0",
+                                        "--backup",
+                                        "off"};
     };
     RunningProgram trainer(train_words("run", options(1'000'000)), directory_.path());
     ASSERT_TRUE(trainer.wait_for_step(metrics_path("run"), 3));
