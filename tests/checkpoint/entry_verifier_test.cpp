@@ -73,6 +73,25 @@ TEST_F(EntryVerifier, WhatIsRotatedAwayIsNoDamage) {
     }
 }
 
+TEST_F(EntryVerifier, ANameThatGoesMeanwhileLeavesTheOtherToBeRead) {
+    const auto opened = open();
+    ASSERT_TRUE(opened.ok());
+    ASSERT_TRUE(save(opened.value().run, 0).ok());
+    ASSERT_TRUE(save(opened.value().run, 1, Pool::kRolling, {Pool::kEpoch}).ok());
+    const std::vector<Entry> entries = scan();
+    bool is_gone = false;
+    const auto rotate = [&](std::uint64_t) {
+        if (!std::exchange(is_gone, true)) {
+            std::filesystem::rename(in_run("rolling/step_00000001"), in_run(".trash/1"));
+        }
+    };
+    const auto verified =
+        verify_entries(*file_system_, entries, {.thread_count = 1, .on_bytes = rotate});
+    ASSERT_EQ(verified.size(), 3U);
+    EXPECT_EQ(verified[1].verdict, Verdict::kRotatedAway);
+    EXPECT_EQ(verified[2].verdict, Verdict::kSound);
+}
+
 TEST_F(EntryVerifier, WhatTheSystemRefusesIsNotCalledDamaged) {
     const auto opened = open();
     ASSERT_TRUE(opened.ok());
