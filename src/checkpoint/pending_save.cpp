@@ -48,6 +48,12 @@ struct PendingSave::State {
     std::vector<FileRecord> files;
     Readback readback = Readback::kDevice;
     Manifest manifest;
+    SaveSeconds seconds;
+
+    void add_seconds(const VerifiedFile& file) {
+        seconds.write_seconds += file.write_seconds;
+        seconds.read_back_seconds += file.read_back_seconds;
+    }
 
     // Removes what was written and passes the error on: the store is as it was.
     Error fail(const Error& error) {
@@ -87,6 +93,10 @@ const std::string& PendingSave::save_id() const {
     return state_->save_id;
 }
 
+SaveSeconds PendingSave::seconds() const {
+    return state_->seconds;
+}
+
 Result<PendingSave> PendingSave::open(fs::FileSystem& file_system,
                                       const RunPaths& paths,
                                       const std::string& save_id,
@@ -121,7 +131,8 @@ Result<PendingSave> PendingSave::open(fs::FileSystem& file_system,
                                                         .pool_disk = pool_disk,
                                                         .buffers = buffers,
                                                         .files = {},
-                                                        .manifest = {}}));
+                                                        .manifest = {},
+                                                        .seconds = {}}));
 }
 
 Status PendingSave::add(std::string_view file_name,
@@ -168,6 +179,7 @@ Status PendingSave::add(std::string_view file_name,
     if (!file.ok()) {
         return state_->fail(file.error());
     }
+    state_->add_seconds(file.value());
     if (file.value().readback == Readback::kCache) {
         state_->readback = Readback::kCache;
     }
@@ -201,6 +213,7 @@ Status PendingSave::seal(Manifest manifest) {
     if (!file.ok()) {
         return state_->fail(file.error());
     }
+    state_->add_seconds(file.value());
     if (const Status synced = state_->file_system.sync_directory(state_->directory); !synced.ok()) {
         return state_->fail(synced.error());
     }

@@ -48,6 +48,12 @@ struct PublishedCheckpoint {
     Manifest manifest;
 };
 
+// Where the time of a save went, summed over its files.
+struct SaveSeconds {
+    double write_seconds = 0;  // copying, hashing, writing, fsync
+    double read_back_seconds = 0;
+};
+
 // Free space that a save must leave untouched.
 inline constexpr std::uint64_t kSpaceMarginBytes = 16ULL << 20U;
 
@@ -81,6 +87,8 @@ public:
     base::Result<PublishedCheckpoint> publish(Pool pool) &&;
 
     [[nodiscard]] const std::string& save_id() const;
+    // Of the files that are complete; manifest included once sealed.
+    [[nodiscard]] SaveSeconds seconds() const;
 
     PendingSave(PendingSave&&) noexcept;
     PendingSave& operator=(PendingSave&&) noexcept;

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/checksum.h"
+#include "base/clock.h"
 #include "checkpoint/chunk_file.h"
 #include "fs/durable_write.h"
 
@@ -203,6 +204,7 @@ Result<VerifiedFile> write_verified_file(fs::FileSystem& file_system,
                                          const std::function<Status(StreamWriter&)>& produce,
                                          BufferUse use) {
     const std::string path = fs::join(directory, name);
+    const double begin_seconds = base::monotonic_seconds();
     bool direct = true;
     bool interrupted = false;
     Result<FileRecord> record = write_once(file_system, path, bytes, direct, buffers, produce, use);
@@ -221,13 +223,16 @@ Result<VerifiedFile> write_verified_file(fs::FileSystem& file_system,
         }
         record = write_once(file_system, path, bytes, direct, buffers, produce, use);
     }
-    VerifiedFile file{std::move(record).value(), Readback::kCache};
+    const double written_seconds = base::monotonic_seconds();
+    VerifiedFile file{.record = std::move(record).value(),
+                      .write_seconds = written_seconds - begin_seconds};
     file.record.name = name;
     const Result<Readback> readback = read_back(file_system, path, file.record, buffers);
     if (!readback.ok()) {
         return readback.error();
     }
     file.readback = readback.value();
+    file.read_back_seconds = base::monotonic_seconds() - written_seconds;
     return file;
 }
 

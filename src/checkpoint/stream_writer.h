@@ -65,6 +65,8 @@ private:
 struct VerifiedFile {
     FileRecord record;
     Readback readback = Readback::kCache;
+    double write_seconds = 0;  // reserving, hashing, writing, fsync
+    double read_back_seconds = 0;
 };
 
 // The whole life of a file in a pending directory: created, filled by `produce` (called again from

@@ -1,0 +1,107 @@
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/program.h"
+#include "temporary_directory.h"
+
+namespace holdfast::cli {
+namespace {
+
+class BenchCommand : public testing::Test {
+protected:
+    [[nodiscard]] bool nothing_left() const { return std::filesystem::is_empty(directory_.path()); }
+    // Its own output elsewhere, so that the folder it measures in can be seen empty.
+    TemporaryDirectory directory_;
+    TemporaryDirectory output_;
+};
+
+TEST_F(BenchCommand, ReportsEveryMeasurementAsJson) {
+    const Outcome outcome = run_program({"bench",
+                                         "checkpoint",
+                                         "--bytes",
+                                         "40M",
+                                         "--repeat",
+                                         "2",
+                                         "--dir",
+                                         directory_.path(),
+                                         "--json"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
+    const nlohmann::json report = nlohmann::json::parse(outcome.out);
+    EXPECT_NEAR(report.at("bytes").get<double>(), 40e6, 2e6);
+    EXPECT_EQ(report.at("rounds"), 2);
+    for (const auto* key : {"directory",
+                            "copy_threads",
+                            "read_threads",
+                            "disk_path",
+                            "listed_checkpoints",
+                            "extra_memory_bytes"}) {
+        EXPECT_TRUE(report.contains(key)) << key;
+    }
+    EXPECT_GE(report.at("extra_memory_bytes").get<double>(), report.at("bytes").get<double>());
+    for (const auto* key : {"copy",
+                            "copy_all",
+                            "capture",
+                            "disk_write",
+                            "disk_read",
+                            "save",
+                            "save_write",
+                            "save_verify",
+                            "save_publish",
+                            "read_device",
+                            "load_device",
+                            "read_cache",
+                            "load_cache",
+                            "list"}) {
+        const nlohmann::json& measured = report.at("measurements").at(key);
+        EXPECT_GT(measured.at("median_ms").get<double>(), 0) << key;
+        EXPECT_LE(measured.at("min_ms"), measured.at("median_ms")) << key;
+        EXPECT_GE(measured.at("max_ms"), measured.at("median_ms")) << key;
+        EXPECT_TRUE(measured.contains("gb_per_second")) << key;
+    }
+    for (const auto* key : {"capture/copy",
+                            "capture/copy_all",
+                            "save/disk_write",
+                            "load_device/read_device",
+                            "load_cache/read_cache"}) {
+        EXPECT_GT(report.at("ratios").at(key).get<double>(), 0) << key;
+    }
+    EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(BenchCommand, RemovesItsFolderWhenInterrupted) {
+    RunningProgram program(
+        {"bench", "checkpoint", "--bytes", "40M", "--repeat", "100000", "--dir", directory_.path()},
+        output_.path());
+    while (nothing_left()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    program.send_signal(SIGINT);
+    EXPECT_EQ(program.finish().exit_code, 130);
+    EXPECT_TRUE(nothing_left());
+}
+
+TEST_F(BenchCommand, P7_WrongRequestsAreRefused) {
+    const std::vector<std::pair<std::vector<std::string>, std::string>> wrong{
+        {{"bench"}, "bench checkpoint"},
+        {{"bench", "tokenizer"}, "bench checkpoint"},
+        {{"bench", "checkpoint", "--repeat", "0"}, "--repeat"},
+        {{"bench", "checkpoint", "--bytes", "10"}, "--bytes"},
+        {{"bench", "checkpoint", "--bytes", "10M", "--config", "x"}, "--config"},
+        {{"bench", "checkpoint", "--dir", directory_ / "nowhere"}, "nowhere"},
+        {{"bench", "checkpoint", "--config", directory_ / "nowhere.json"}, "nowhere.json"},
+    };
+    for (const auto& [words, part] : wrong) {
+        const Outcome outcome = run_program(words);
+        EXPECT_EQ(outcome.exit_code, 2) << part << ": " << outcome.log;
+        EXPECT_NE(outcome.log.find(part), std::string::npos) << outcome.log;
+    }
+    EXPECT_TRUE(nothing_left());
+}
+
+}  // namespace
+}  // namespace holdfast::cli
