@@ -20,6 +20,9 @@ using base::Status;
 
 namespace {
 
+// Read, and still in the processor's cache when it is summed.
+constexpr std::size_t kPieceBytes = 1U << 20U;
+
 // Reads into `buffer` until it is full or the file ends; answers the bytes read.
 Result<std::size_t> read_up_to(fs::File& file, std::span<std::byte> buffer, std::uint64_t offset) {
     std::size_t done = 0;
@@ -41,6 +44,21 @@ Result<std::size_t> read_up_to(fs::File& file, std::span<std::byte> buffer, std:
         }
     }
     return done;
+}
+
+Error other_bytes(const std::string& path,
+                  std::uint64_t offset,
+                  const ChunkRecord& chunk,
+                  std::uint64_t found) {
+    return Error{ErrorKind::kCorrupt,
+                 fmt::format("{}: bytes {} to {} are not the ones written (checksum {}, expected "
+                             "{})",
+                             path,
+                             offset,
+                             offset + chunk.bytes,
+                             base::to_hex(found),
+                             base::to_hex(chunk.checksum)),
+                 0};
 }
 
 }  // namespace
@@ -120,17 +138,44 @@ Result<std::span<const std::byte>> ChunkFile::read_verified(std::uint64_t offset
     }
     const std::uint64_t found = base::checksum64(bytes.value());
     if (found != chunk.checksum) {
-        return Error{ErrorKind::kCorrupt,
-                     fmt::format("{}: bytes {} to {} are not the ones written (checksum {}, "
-                                 "expected {})",
-                                 path_,
-                                 offset,
-                                 offset + chunk.bytes,
-                                 base::to_hex(found),
-                                 base::to_hex(chunk.checksum)),
-                     0};
+        return other_bytes(path_, offset, chunk, found);
     }
     return bytes;
+}
+
+Status ChunkFile::read_verified_into(std::uint64_t offset,
+                                     const ChunkRecord& chunk,
+                                     std::span<const std::span<std::byte>> parts) const {
+    HF_CHECK(direct_ == nullptr, "a direct read wants aligned memory");
+    const Result<std::uint64_t> found = read_and_sum(offset, chunk.bytes, parts);
+    if (found.ok() && found.value() == chunk.checksum) {
+        return Status{};
+    }
+    for (const std::span<std::byte> part : parts) {
+        std::fill(part.begin(), part.end(), std::byte{0});
+    }
+    return found.ok() ? other_bytes(path_, offset, chunk, found.value()) : found.error();
+}
+
+Result<std::uint64_t> ChunkFile::read_and_sum(std::uint64_t offset,
+                                              std::uint64_t bytes,
+                                              std::span<const std::span<std::byte>> parts) const {
+    base::StreamingChecksum checksum;
+    std::uint64_t done = 0;
+    for (std::span<std::byte> part : parts) {
+        while (!part.empty()) {
+            const std::span<std::byte> piece = part.first(std::min(kPieceBytes, part.size()));
+            const Status read = fs::read_exactly(*buffered_, piece, offset + done, path_);
+            if (!read.ok()) {
+                return read.error();
+            }
+            checksum.update(piece);
+            done += piece.size();
+            part = part.subspan(piece.size());
+        }
+    }
+    HF_CHECK(done == bytes, "parts of {} bytes for a chunk of {}", done, bytes);
+    return checksum.digest64();
 }
 
 }  // namespace holdfast::checkpoint

@@ -41,14 +41,16 @@ struct ChunkJob {
     const std::vector<Destination>* destinations = nullptr;  // by file_begin
 };
 
+// For std::upper_bound: the first that holds `position`, or begins after it.
+bool ends_after(std::uint64_t position, const Destination& to) {
+    return position < to.file_begin + to.bytes.size();
+}
+
 void scatter(std::span<const std::byte> bytes,
              std::uint64_t offset,
              const std::vector<Destination>& destinations) {
-    const auto after_start = [](std::uint64_t position, const Destination& to) {
-        return position < to.file_begin + to.bytes.size();
-    };
     const std::uint64_t end = offset + bytes.size();
-    for (auto to = std::upper_bound(destinations.begin(), destinations.end(), offset, after_start);
+    for (auto to = std::upper_bound(destinations.begin(), destinations.end(), offset, ends_after);
          to != destinations.end() && to->file_begin < end;
          ++to) {
         const std::uint64_t from = std::max(offset, to->file_begin);
@@ -59,7 +61,42 @@ void scatter(std::span<const std::byte> bytes,
     }
 }
 
-// Each chunk is compared before any of it is passed on. The first error stops all threads.
+// Where the bytes of a chunk go, in order; those that nobody asked for go to `spare`.
+std::vector<std::span<std::byte>> parts_of(const ChunkJob& job, std::span<std::byte> spare) {
+    std::vector<std::span<std::byte>> parts;
+    std::uint64_t at = job.offset;
+    const std::uint64_t end = job.offset + job.chunk.bytes;
+    while (at < end) {
+        const auto to =
+            std::upper_bound(job.destinations->begin(), job.destinations->end(), at, ends_after);
+        const bool wanted = to != job.destinations->end() && to->file_begin <= at;
+        const std::uint64_t until = wanted ? to->file_begin + to->bytes.size()
+                                           : (to == job.destinations->end() ? end : to->file_begin);
+        const std::uint64_t bytes = std::min(until, end) - at;
+        parts.push_back(wanted ? to->bytes.subspan(at - to->file_begin, bytes)
+                               : spare.first(bytes));
+        at += bytes;
+    }
+    return parts;
+}
+
+// From the page cache straight to its place, compared there and cleared when it is wrong; from the
+// device through the buffer.
+Status run_job(const ChunkJob& job, std::span<std::byte> buffer) {
+    if (job.destinations != nullptr && job.file->source() == Readback::kCache) {
+        return job.file->read_verified_into(job.offset, job.chunk, parts_of(job, buffer));
+    }
+    const auto bytes = job.file->read_verified(job.offset, job.chunk, buffer);
+    if (!bytes.ok()) {
+        return bytes.error();
+    }
+    if (job.destinations != nullptr) {
+        scatter(bytes.value(), job.offset, *job.destinations);
+    }
+    return Status{};
+}
+
+// The first error stops all threads.
 Status run_jobs(const std::vector<ChunkJob>& jobs,
                 int thread_count,
                 const std::function<void(std::uint64_t)>& on_bytes = {}) {
@@ -67,20 +104,16 @@ Status run_jobs(const std::vector<ChunkJob>& jobs,
     std::mutex mutex;
     std::optional<Error> first_error;
     const auto work = [&] {
-        const AlignedBuffer buffer(kChunkBytes + 2 * kDirectAlignment);
+        const AlignedBuffer buffer(TransferBuffers::kBufferBytes);
         for (std::size_t i = next++; i < jobs.size(); i = next++) {
-            const ChunkJob& job = jobs[i];
-            const auto bytes = job.file->read_verified(job.offset, job.chunk, buffer.bytes());
-            if (!bytes.ok()) {
+            const Status done = run_job(jobs[i], buffer.bytes());
+            if (!done.ok()) {
                 const std::scoped_lock lock(mutex);
                 if (!first_error) {
-                    first_error = bytes.error();
+                    first_error = done.error();
                 }
                 next = jobs.size();
                 return;
-            }
-            if (job.destinations != nullptr) {
-                scatter(bytes.value(), job.offset, *job.destinations);
             }
             if (on_bytes) {
                 on_bytes(job.chunk.bytes);
@@ -111,13 +144,14 @@ void add_jobs(const ChunkFile& file,
 }
 
 // The header of a tensor file, from chunks whose checksums matched.
-Result<SafetensorsHeader> read_verified_header(const ChunkFile& file, const FileRecord& record) {
-    const AlignedBuffer buffer(kChunkBytes + 2 * kDirectAlignment);
+Result<SafetensorsHeader> read_verified_header(const ChunkFile& file,
+                                               const FileRecord& record,
+                                               std::span<std::byte> buffer) {
     std::string text;
     std::uint64_t needed = 8;
     std::uint64_t offset = 0;
     for (const ChunkRecord& chunk : record.chunks) {
-        const auto bytes = file.read_verified(offset, chunk, buffer.bytes());
+        const auto bytes = file.read_verified(offset, chunk, buffer);
         if (!bytes.ok()) {
             return bytes.error();
         }
@@ -222,13 +256,14 @@ Result<Reader> Reader::open(fs::FileSystem& file_system, const std::string& path
     // One header a file, so that a piece's file_index is the manifest's; other files hold no
     // tensors.
     std::vector<SafetensorsHeader> headers;
+    const AlignedBuffer buffer(TransferBuffers::kBufferBytes);
     for (std::size_t i = 0; i < state->files.size(); ++i) {
         if (!state->manifest.files[i].name.ends_with(kTensorFileEnding)) {
             headers.emplace_back();
             continue;
         }
         Result<SafetensorsHeader> header =
-            read_verified_header(state->files[i], state->manifest.files[i]);
+            read_verified_header(state->files[i], state->manifest.files[i], buffer.bytes());
         if (!header.ok()) {
             return header.error();
         }
@@ -299,6 +334,13 @@ Status Reader::State::plan(std::span<const TensorTarget> targets,
         std::sort(destinations.begin(), destinations.end(), [](const auto& a, const auto& b) {
             return a.file_begin < b.file_begin;
         });
+        const auto twice = std::adjacent_find(
+            destinations.begin(), destinations.end(), [](const auto& a, const auto& b) {
+                return b.file_begin < a.file_begin + a.bytes.size();
+            });
+        if (twice != destinations.end()) {
+            return mismatch(manifest, "some of its bytes are asked for twice");
+        }
     }
     return Status{};
 }

@@ -1,4 +1,4 @@
-// Reads a checkpoint; nothing reaches the caller before its checksum matched.
+// Reads a checkpoint; nothing is called read before its checksum matched.
 //
 // open() opens every file of the manifest before the first byte is believed, so an entry that is
 // deleted meanwhile is still read whole. Errors: kNotFound "rotated away" when the entry vanished
@@ -54,8 +54,9 @@ public:
     [[nodiscard]] const std::vector<LogicalTensor>& tensors() const;
 
     // Fills every target; each file that is touched is verified whole. kInvalid names the first
-    // tensor that is missing, unrequested (kRefuse) or of another dtype or shape; nothing is
-    // written then. After any other error the targets hold an unspecified mix.
+    // tensor that is missing, unrequested (kRefuse) or of another dtype or shape, or tells that two
+    // targets ask for the same elements; nothing is written then. After any other error the targets
+    // hold an unspecified mix of verified bytes, zeros and what was there before.
     base::Status load(std::span<const TensorTarget> targets,
                       Unrequested unrequested,
                       const ReadOptions& options = {});

@@ -1,6 +1,8 @@
 // Damage on disk is found, whatever byte it hits, before a byte reaches the trainer, and a resume
 // goes on from the checkpoint before.
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "base/log.h"
@@ -101,6 +103,47 @@ TEST_F(Damage, P1_ResumeFallsBackQuarantinesAndTells) {
     EXPECT_THAT(labels(), ::testing::ElementsAre("rolling/step_00000000", "rolling/step_00000250"));
     EXPECT_THAT(lines, ::testing::Contains(::testing::HasSubstr("500 steps are lost")));
     EXPECT_TRUE(std::filesystem::exists(in_run("quarantine/000002_rolling_step_00000750")));
+}
+
+// Long enough for several chunks and threads, so that much of the damaged one is in place already.
+TEST_F(Damage, P1_NothingOfAFailedLoadIsLeftInTheNext) {
+    constexpr std::int64_t kLength = 13'000'000;
+    const TensorInfo info{"long", "F32", {kLength}};
+    const auto opened = open();
+    const std::vector<float> older(kLength, 1.0F);
+    const std::vector<float> newer(kLength, 2.0F);
+    for (const auto* values : {&older, &newer}) {
+        PendingSave pending =
+            opened.value().run.begin_save(make_save_id(), 4 * kLength, shared_buffers()).value();
+        const std::vector<TensorSource> sources{{info, std::as_bytes(std::span(*values))}};
+        ASSERT_TRUE(pending.add(kModelFileName, sources).ok());
+        Manifest manifest =
+            tiny_manifest(opened.value().run.identity().run_id, values == &older ? 250 : 500);
+        manifest.identity.save_id = pending.save_id();
+        ASSERT_TRUE(pending.seal(manifest).ok());
+        ASSERT_TRUE(
+            opened.value().run.publish(std::move(pending), Pool::kRolling, shared_buffers()).ok());
+    }
+    flip_bit(in_run("rolling/step_00000500/model.safetensors"), 4 * kLength);
+    std::vector<float> target(kLength, 3.0F);
+    std::vector<float> after_failure;
+    const auto resumed = resume_load(
+        opened.value(), parse_resume_request("auto").value(), [&](const Entry&, Reader& reader) {
+            const base::Status loaded = reader.load(
+                std::vector<TensorTarget>{{info, std::as_writable_bytes(std::span(target))}},
+                Unrequested::kRefuse);
+            if (!loaded.ok()) {
+                after_failure = target;
+            }
+            return loaded;
+        });
+    ASSERT_TRUE(resumed.ok()) << resumed.error().what;
+    EXPECT_EQ(resumed.value().entry.manifest.identity.step, 250);
+    EXPECT_TRUE(std::count(after_failure.begin(), after_failure.end(), 2.0F) > 0);
+    EXPECT_TRUE(std::all_of(after_failure.begin(), after_failure.end(), [](float x) {
+        return x == 0.0F || x == 2.0F || x == 3.0F;
+    })) << "a wrong byte was handed on";
+    EXPECT_TRUE(target == older);
 }
 
 TEST_F(Damage, P1_QuarantineKeepsTheNewestThree) {

@@ -140,6 +140,58 @@ TEST_F(ReaderTest, P7_WhatDoesNotFitIsNamedAndNothingIsWritten) {
     EXPECT_EQ(state.weight, TinyState::of_step(250).weight);
 }
 
+// Chunks that hold several tensors, tensors that lie in several chunks, and bytes nobody asked for
+// before, between and after them.
+TEST_F(ReaderTest, FillsWhatWasAskedForAcrossChunks) {
+    std::vector<float> long_values(10'000'000);
+    std::iota(long_values.begin(), long_values.end(), 3.0F);
+    const TensorInfo long_info{"long", "F32", {10'000'000}};
+    const auto opened = open();
+    const std::string path = write(opened.value(),
+                                   {{"model.safetensors",
+                                     {{w_, bytes(other_, 0, 10)},
+                                      {long_info, bytes(long_values, 0, long_values.size())},
+                                      {whole_, bytes(values_, 0, 24)},
+                                      {{"v", "F32", {10}}, bytes(other_, 0, 10)}},
+                                     {}}});
+    for (const bool from_device : {false, true}) {
+        auto reader = Reader::open(*file_system_, path).value();
+        std::vector<float> middle(9'000'000);
+        std::vector<float> m(24);
+        const std::vector<TensorTarget> targets{
+            {whole_, std::as_writable_bytes(std::span(m))},
+            {long_info, std::as_writable_bytes(std::span(middle)), 500'001, 9'500'001}};
+        const auto loaded = reader.load(
+            targets, Unrequested::kSkip, {.thread_count = 2, .from_device = from_device});
+        ASSERT_TRUE(loaded.ok()) << loaded.error().what;
+        EXPECT_EQ(m, values_);
+        EXPECT_TRUE(std::equal(middle.begin(), middle.end(), long_values.begin() + 500'001));
+    }
+    // In the middle of the second chunk, in place.
+    flip_bit(path + "/model.safetensors", kChunkBytes + 4'000'000);
+    std::vector<float> all(10'000'000);
+    const std::vector<TensorTarget> target{{long_info, std::as_writable_bytes(std::span(all))}};
+    const auto damaged = Reader::open(*file_system_, path).value().load(target, Unrequested::kSkip);
+    ASSERT_FALSE(damaged.ok());
+    EXPECT_EQ(damaged.error().kind, ErrorKind::kCorrupt);
+    EXPECT_THAT(damaged.error().what, HasSubstr("are not the ones written"));
+}
+
+TEST_F(ReaderTest, RefusesToReadTheSameBytesTwice) {
+    const auto opened = open();
+    const auto published = save(opened.value().run, 250).value();
+    auto reader = Reader::open(*file_system_, published.path).value();
+    TinyState state;
+    std::vector<float> again(4);
+    auto targets = state.targets();
+    targets.push_back({TinyState::bias_info(), std::as_writable_bytes(std::span(again)), 1, 5});
+    const auto loaded = reader.load(targets, Unrequested::kRefuse);
+    ASSERT_FALSE(loaded.ok());
+    EXPECT_EQ(loaded.error().kind, ErrorKind::kInvalid);
+    EXPECT_THAT(loaded.error().what, HasSubstr("twice"));
+    EXPECT_EQ(state, TinyState{});
+}
+
 TEST_F(ReaderTest, ReadsOnAfterTheEntryWasRotatedAway) {
     const auto opened = open();
     const auto published = save(opened.value().run, 250).value();
