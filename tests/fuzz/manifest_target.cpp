@@ -81,7 +81,7 @@ std::vector<std::string> manifest_seeds() {
     later.probes = {{"dropout", 7}};
     later.config = R"({"model":{"n_layer":12,"dropout":0.0},"data":{"train":["a","b"]}})";
     later.environment = R"({"build":"x","threads":2,"deterministic":true,"gpu":null})";
-    later.owed = {checkpoint::Pool::kKeep, checkpoint::Pool::kBackupRolling};
+    later.owed = {checkpoint::Pool::kKeep, checkpoint::Pool::kEpoch};
     later.log = {12345, 0xFEEDFACECAFEBEEFULL};
     later.readback = checkpoint::Readback::kDevice;
     for (const char* name : {"model.safetensors", "optimizer-00001-of-00001.safetensors"}) {
