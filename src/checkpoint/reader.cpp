@@ -116,7 +116,7 @@ Status run_jobs(const std::vector<ChunkJob>& jobs,
                 return;
             }
             if (on_bytes) {
-                on_bytes(job.chunk.bytes);
+                on_bytes(jobs[i].chunk.bytes);
             }
         }
     };

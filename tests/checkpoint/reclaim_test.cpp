@@ -43,7 +43,7 @@ TEST_F(ReclaimTest, P6_OneFileThatStaysHoldsNothingElseUp) {
     put_into_trash("00000000000000aa");
     put_into_trash("00000000000000bb");
     faults_.arm({.operation = fs::Operation::kRemoveFile,
-                 .path_part = "aa/checkpoint.json",
+                 .path_part = "00000000000000aa/checkpoint.json",
                  .os_errno = EBUSY,
                  .for_ever = true});
     const ReclaimReport report = tidy(3);
