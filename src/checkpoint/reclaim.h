@@ -56,7 +56,7 @@ private:
                      const std::string& trash,
                      const std::string& label,
                      ReclaimReport& report);
-    void empty_trash(Pool disk, const std::vector<std::string>& names, ReclaimReport& report);
+    void empty_trash(Pool side, const std::vector<std::string>& names, ReclaimReport& report);
     void remove(const std::string& path, ReclaimReport& report);
 
     fs::FileSystem& file_system_;

@@ -35,7 +35,6 @@ using checkpoint::CleanKeepers;
 using checkpoint::CleanPlan;
 using checkpoint::Entry;
 using checkpoint::ReclaimReport;
-using checkpoint::Verification;
 using Json = nlohmann::ordered_json;
 
 const std::array kOptions = {
