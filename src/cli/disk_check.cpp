@@ -182,6 +182,30 @@ std::uint64_t checkpoint_bytes(state::Snapshot& snapshot) {
     return bytes;
 }
 
+namespace {
+
+// Without second copies.
+checkpoint::SpacePlan plan_of(const config::Settings& settings,
+                              const RunLength& length,
+                              std::uint64_t bytes_each) {
+    return {.checkpoint_bytes = bytes_each,
+            .limits = checkpoint::RetentionLimits::of(settings.checkpoint),
+            .to_come = saves_to_come(settings, length),
+            .backup = BackupPlace::kNone};
+}
+
+}  // namespace
+
+bool keeps_second_copies(const checkpoint::RunDirectory& run,
+                         const config::Settings& settings,
+                         const RunLength& length,
+                         std::uint64_t bytes_each) {
+    return wants_backup(settings.checkpoint.backup,
+                        run.scan(),
+                        plan_of(settings, length, bytes_each),
+                        look_at_disks(run.file_system(), run.paths()));
+}
+
 bool check_disk(const checkpoint::RunDirectory& run,
                 const config::Settings& settings,
                 const RunLength& length,
@@ -189,10 +213,7 @@ bool check_disk(const checkpoint::RunDirectory& run,
     const checkpoint::RunPaths& paths = run.paths();
     const checkpoint::Catalog catalog = run.scan();
     const Disks disks = look_at_disks(run.file_system(), paths);
-    checkpoint::SpacePlan plan{.checkpoint_bytes = bytes_each,
-                               .limits = checkpoint::RetentionLimits::of(settings.checkpoint),
-                               .to_come = saves_to_come(settings, length),
-                               .backup = BackupPlace::kNone};
+    const checkpoint::SpacePlan plan = plan_of(settings, length, bytes_each);
     const bool is_on = wants_backup(settings.checkpoint.backup, catalog, plan, disks);
     checkpoint::SpacePlan with_backup = plan;
     with_backup.backup = disks.backup_place;

@@ -26,10 +26,16 @@ checkpoint::SavesToCome saves_to_come(const config::Settings& settings, const Ru
 // The files of one checkpoint of these tensors.
 std::uint64_t checkpoint_bytes(state::Snapshot& snapshot);
 
+// Whether second copies are to be made: asked for, or automatic and there is room for them. Tells
+// nothing. `bytes_each` is checkpoint_bytes().
+bool keeps_second_copies(const checkpoint::RunDirectory& run,
+                         const config::Settings& settings,
+                         const RunLength& length,
+                         std::uint64_t bytes_each);
+
 // Logs the lines `disk` and `backup`. A disk that is short is a warning with what would fit, or,
-// where checkpoint.on_disk_short refuses, the end of the program: a base::Failure (1). True when
-// second copies are to be made: asked for, or automatic and there is room for them. `bytes_each` is
-// checkpoint_bytes().
+// where checkpoint.on_disk_short refuses, the end of the program: a base::Failure (1). Answers
+// keeps_second_copies().
 bool check_disk(const checkpoint::RunDirectory& run,
                 const config::Settings& settings,
                 const RunLength& length,

@@ -271,14 +271,20 @@ ExitCode end_run(const train::TrainerResult& result,
     return result.exit_code;
 }
 
-// A run that died between its last save and the deletions after it has no later save to catch up.
-void finish_deletions(const checkpoint::RunDirectory& run,
+// A run that died between its last save and the deletions and copies after it has no later save to
+// catch up.
+void finish_last_save(const checkpoint::RunDirectory& run,
                       const config::Settings& settings,
+                      bool has_backup,
                       checkpoint::TransferBuffers& buffers) {
     const checkpoint::ReclaimReport report =
         run.tidy(checkpoint::RetentionLimits::of(settings.checkpoint), buffers);
     for (const std::string& failure : report.failures) {
         base::log_warning("{} (tried again later)", failure);
+    }
+    if (const auto backup = start_backup(settings, run, has_backup)) {
+        // What is missing is told.
+        static_cast<void>(backup->finish(std::nullopt));
     }
 }
 
@@ -302,19 +308,21 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
             : start_from_checkpoint(opened, request.resume, settings, environment, training);
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
+    const RunLength length{
+        point.start.position.step, total, training.windows().window_count()};
+    const std::uint64_t bytes_each = checkpoint_bytes(training.snapshot());
     if (!point.start.must_publish_first && is_finished(opened.run, point, total)) {
         base::log_info(
             "the run is finished: it is at step {} and ends at {}; raise --max-steps to go on",
             point.start.position.step,
             total);
-        finish_deletions(opened.run, settings, buffers);
+        finish_last_save(opened.run,
+                         settings,
+                         keeps_second_copies(opened.run, settings, length, bytes_each),
+                         buffers);
         return ExitCode::kDone;
     }
-    const bool has_backup =
-        check_disk(opened.run,
-                   settings,
-                   {point.start.position.step, total, training.windows().window_count()},
-                   checkpoint_bytes(training.snapshot()));
+    const bool has_backup = check_disk(opened.run, settings, length, bytes_each);
     bring_log_back(file_system, paths, point);
     const auto metrics_log =
         value_or_fail(telemetry::MetricsLog::open(file_system, paths.in_run(checkpoint::kLogName)));

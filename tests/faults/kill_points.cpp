@@ -14,6 +14,8 @@ constexpr std::string_view kModelWrite = "write of the model file";
 constexpr std::string_view kOwed = "between rename and owed pools";
 constexpr std::string_view kTrash = "rename into the trash";
 constexpr std::string_view kAppend = "append to the log";
+constexpr std::string_view kCopyWrite = "copy: write of a file";
+constexpr std::string_view kCopyTrash = "old copy: rename into the trash";
 
 }  // namespace
 
@@ -89,6 +91,57 @@ const KillPoint& first_start() {
                                   {"pwrite", "*/.pending-*/*", 3, kThrough},
                                   {"rename", "*/rolling/step_00000000", 1, kAround},
                                   {"rename", "*/latest", 1, kAround}},
+                                 ""};
+    return point;
+}
+
+const std::vector<KillPoint>& copy_kill_points() {
+    static const std::vector<KillPoint> points{
+        {kCopyWrite,
+         {{"fallocate", "*/backup/.pending-*/*.safetensors", 4, kAround},
+          {"pwrite", "*/backup/.pending-*/*.safetensors", 4, kThrough}},
+         ""},
+        {"copy: sync of a file", {{"fsync", "*/backup/.pending-*/*", 6, kAround}}, ""},
+        {"copy: reading the source", {{"pread", "*/rolling/step_*/*.safetensors", 3, kAround}}, ""},
+        {"copy: reading back", {{"pread", "*/backup/.pending-*/*.safetensors", 4, kAround}}, ""},
+        {"copy: manifest",
+         {{"open", "*/backup/.pending-*/checkpoint.json", 2, kAround},
+          {"pwrite", "*/backup/.pending-*/checkpoint.json", 2, kThrough},
+          {"fsync", "*/backup/.pending-????????????????", 2, kAround}},
+         ""},
+        {"copy: rename",
+         {{"rename", "*/backup/rolling/step_*", 2, kAround},
+          {"rename", "*/backup/best/step_*", 2, kAround},
+          {"fsync", "*/backup/rolling", 2, kAround},
+          {"fsync", "*/backup/best", 2, kAround}},
+         ""},
+        {kCopyTrash,
+         {{"rename", "*/backup/.trash/*", 2, kAround}, {"fsync", "*/backup/.trash", 2, kAround}},
+         ""},
+        {"old copy: unlinking",
+         {{"unlink", "*/backup/.trash/*/*", 4, kAround}, {"rmdir", "*/backup/.trash/*", 2, kAround}},
+         ""},
+        {"recovery: clearing a pending copy",
+         {{"unlink", "*/backup/.pending-*/*", 1, kAround},
+          {"rmdir", "*/backup/.pending-*", 1, kAround}},
+         kCopyWrite},
+        {"recovery: emptying the trash of copies",
+         {{"unlink", "*/backup/.trash/*/*", 1, kAround},
+          {"rmdir", "*/backup/.trash/*", 1, kAround}},
+         kCopyTrash},
+    };
+    return points;
+}
+
+const KillPoint& first_copies() {
+    static const KillPoint point{"first copies",
+                                 {{"mkdir", "*/backup", 1, kAround},
+                                  {"mkdir", "*/backup/*", 4, kAround},
+                                  {"pwrite", "*/backup/backup.json.new", 1, kThrough},
+                                  {"rename", "*/backup/backup.json", 1, kAround},
+                                  {"open", "*/backup/lock", 1, kAround},
+                                  {"pwrite", "*/backup/.pending-*/*", 3, kThrough},
+                                  {"rename", "*/backup/rolling/step_*", 1, kAround}},
                                  ""};
     return point;
 }

@@ -30,6 +30,10 @@ const std::vector<KillPoint>& kill_points();
 // The first start in a directory, when there is nothing yet: the beginning of each run.
 const KillPoint& first_start();
 
+// The same of second copies, in a folder named `backup`.
+const std::vector<KillPoint>& copy_kill_points();
+const KillPoint& first_copies();
+
 // In the copy of the state, between the arenas.
 inline constexpr std::string_view kCapture = "capture";
 // While a saved step is being evaluated.
