@@ -168,7 +168,11 @@ void BackupWriter::work() {
             lock.unlock();
             const Status copied = guarded([&] { return copy(source, kBackupPools.at(kind)); });
             root_lock_.reset();
-            settle(std::move(source), kind, copied);
+            // An offer that is lost for want of memory is made up for by the next one.
+            static_cast<void>(guarded([&] {
+                                  settle(std::move(source), kind, copied);
+                                  return Status{};
+                              }).ok());
             lock.lock();
         }
         if (!anything_waits()) {

@@ -14,6 +14,7 @@
 
 #include "base/build_info.h"
 #include "base/log.h"
+#include "base/process_usage.h"
 #include "base/words.h"
 #include "cli/command.h"
 #include "config/option_help.h"
@@ -111,9 +112,11 @@ base::ExitCode guarded_dispatch(const std::vector<std::string>& words) {
         print_error(failure.what());
         return failure.exit_code();
     } catch (const std::bad_alloc&) {
-        print_error(
-            "out of memory; a smaller batch.micro_batch or more model.recompute needs less "
-            "(docs/performance.md has the formula)");
+        print_error(fmt::format(
+            "out of memory; this process held {} at most: give it more; of a training run, a "
+            "smaller batch.micro_batch or more model.recompute needs less (docs/performance.md "
+            "has the formula)",
+            base::bytes_in_words(base::process_usage().peak_resident_bytes)));
         return base::ExitCode::kOutOfMemory;
     } catch (const c10::OutOfMemoryError& error) {
         print_error(

@@ -1,10 +1,23 @@
 #include "cli/run_memory.h"
 
+#include <fmt/format.h>
+
+#include "base/words.h"
 #include "checkpoint/transfer_buffers.h"
 #include "optim/optimizer_bytes.h"
 #include "state/snapshot.h"
 
 namespace holdfast::cli {
+
+std::string in_words(const RunMemory& memory, std::int64_t micro_batch) {
+    const auto words = [](std::int64_t bytes) {
+        return base::bytes_in_words(static_cast<std::uint64_t>(bytes));
+    };
+    return fmt::format("{} were planned, {} of them activations of batch.micro_batch = {}",
+                       words(memory.device_bytes() + memory.host_bytes()),
+                       words(memory.activations_bytes),
+                       micro_batch);
+}
 
 RunMemory plan_run_memory(const model::GptOptions& gpt,
                           const model::ArenaLayout& layout,

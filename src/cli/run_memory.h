@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "data/batch_loader.h"
 #include "model/arena.h"
@@ -27,6 +28,9 @@ struct RunMemory {
     }
     [[nodiscard]] std::int64_t host_bytes() const { return saving_bytes + batches_bytes; }
 };
+
+// "93.1 MiB were planned, 40.0 MiB of them activations of batch.micro_batch = 4".
+std::string in_words(const RunMemory& memory, std::int64_t micro_batch);
 
 RunMemory plan_run_memory(const model::GptOptions& gpt,
                           const model::ArenaLayout& layout,

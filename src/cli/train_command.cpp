@@ -138,6 +138,7 @@ config::Settings settings_of_resumed(checkpoint::RunDirectory& run,
 }
 
 train::TrainerOptions trainer_options(const config::Settings& settings,
+                                      const TrainingRun& training,
                                       std::int64_t total,
                                       at::Device device) {
     return {.train = settings.train,
@@ -150,6 +151,7 @@ train::TrainerOptions trainer_options(const config::Settings& settings,
                                                           settings.model.n_embd,
                                                           settings.model.block_size),
             .peak_flops = telemetry::device_peak_flops(device_name(device)),
+            .memory_in_words = in_words(training.planned_memory(), settings.batch.micro_batch),
             .write_metrics = settings.log.json};
 }
 
@@ -228,7 +230,8 @@ std::unique_ptr<telemetry::DiskMonitor> make_disk_monitor(const config::Settings
 }
 
 bool is_failure(const train::TrainerResult& result) {
-    return result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable;
+    return result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kNotDurable ||
+           result.exit_code == ExitCode::kOutOfMemory;
 }
 
 void tell_end(const train::TrainerResult& result, const std::string& run_directory) {
@@ -339,7 +342,7 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                                    .disk_monitor = disk_monitor.get()},
                         .resumed_from = point.resumed_from,
                         .backup = backup.get()});
-    train::Trainer trainer(trainer_options(settings, total, device),
+    train::Trainer trainer(trainer_options(settings, training, total, device),
                            {.gpt = training.gpt(),
                             .step = training.step(),
                             .loader = *loader,

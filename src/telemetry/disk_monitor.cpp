@@ -1,6 +1,7 @@
 #include "telemetry/disk_monitor.h"
 
 #include <chrono>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -47,7 +48,12 @@ void DiskMonitor::watch(double interval_seconds) {
     std::unique_lock lock(mutex_);
     while (!is_ending_) {
         lock.unlock();
-        look();
+        try {
+            look();
+        } catch (const std::bad_alloc&) {
+            // A thread has nobody to throw to, and what has no memory has no words: the next look
+            // comes.
+        }
         lock.lock();
         changed_.wait_for(lock, interval, [this] { return is_ending_; });
     }

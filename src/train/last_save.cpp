@@ -14,11 +14,6 @@ namespace {
 // At the deadline a try may be under way: one that fails as those before does so within this.
 constexpr double kLastTrySeconds = 1.0;
 
-std::string newest_in_words(const Saver& saver) {
-    const auto newest = saver.last_published();
-    return newest ? "the newest checkpoint is " + newest->label : "there is no checkpoint yet";
-}
-
 LastSave saved(const Saver& saver, std::int64_t step) {
     return {LastSaveKind::kSaved,
             fmt::format("step {} is saved as {}", step, saver.last_published()->label)};
@@ -43,6 +38,11 @@ LastSave failed(const Saver& saver, std::int64_t step) {
 }
 
 }  // namespace
+
+std::string newest_in_words(const Saver& saver) {
+    const auto newest = saver.last_published();
+    return newest ? "the newest checkpoint is " + newest->label : "there is no checkpoint yet";
+}
 
 LastSave save_last(Saver& saver,
                    std::int64_t step,

@@ -31,6 +31,9 @@ struct LastSave {
         words;  // "step 57 is saved as emergency/...": what is, and which checkpoint is the newest
 };
 
+// "the newest checkpoint is rolling/step_00000250", or that there is none.
+std::string newest_in_words(const Saver& saver);
+
 // Sees to it that the state after `step` is on disk: by the save that is being written or tried
 // again, if it is of this step, else by `save`, which hands it to the saver. Blocks until it is,
 // or until a deadline.

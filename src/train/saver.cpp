@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,6 +73,11 @@ double Saver::in_flight_seconds() const {
     return snapshot_in_use_ ? base::monotonic_seconds() - in_flight_since_seconds_ : 0.0;
 }
 
+bool Saver::snapshot_is_in_use() const {
+    const std::lock_guard lock(mutex_);
+    return snapshot_in_use_;
+}
+
 std::optional<double> Saver::save(const std::function<void()>& capture,
                                   SaveOrder order,
                                   const std::function<bool()>& give_up) {
@@ -95,13 +101,27 @@ std::optional<double> Saver::save(const std::function<void()>& capture,
         newest_step_ = order.manifest.identity.step;
         last_good_step_ = newest_step_;
     }
-    capture();
-    {
+    try {
+        capture();
         const std::lock_guard lock(mutex_);
         jobs_.emplace_back(std::move(order));
+    } catch (...) {
+        // Passed on: memory ran out. Nobody may take this step for saved, or wait for it.
+        forget_newest();
+        throw;
     }
     changed_.notify_all();
     return base::monotonic_seconds() - begin_seconds;
+}
+
+void Saver::forget_newest() {
+    {
+        const std::lock_guard lock(mutex_);
+        snapshot_in_use_ = false;
+        last_good_step_ = last_published_ ? last_published_->step : -1;
+        newest_step_ = last_good_step_;
+    }
+    changed_.notify_all();
 }
 
 void Saver::link_last_save(Pool pool) {
@@ -182,7 +202,7 @@ void Saver::run_jobs() {
             changed_.wait_for(lock, retry, [this] { return ending_ || !jobs_.empty(); });
         if (!called) {
             lock.unlock();
-            look_around();
+            guarded([this] { look_around(); });
             lock.lock();
             continue;
         }
@@ -196,7 +216,7 @@ void Saver::run_jobs() {
         if (auto* order = std::get_if<SaveOrder>(&job)) {
             run_save(std::move(*order), 0);
         } else {
-            run_link(std::get<LinkOrder>(job).pool);
+            guarded([&] { run_link(std::get<LinkOrder>(job).pool); });
         }
         lock.lock();
         running_job_ = false;
@@ -258,7 +278,35 @@ bool Saver::reminder_is_due() {
     return true;
 }
 
+void Saver::guarded(const std::function<void()>& work) {
+    // A thread has nobody to throw to, and memory that runs out beside a save is no reason to lose
+    // the run.
+    try {
+        work();
+    } catch (const std::exception& failure) {
+        base::log_alarm("beside training: {}; tried again later", failure.what());
+    }
+}
+
 void Saver::run_save(SaveOrder order, std::int64_t failures_before) {
+    const double begin_seconds = base::monotonic_seconds();
+    guarded([&] {
+        try {
+            write_and_tell(order, failures_before);
+        } catch (const std::exception& failure) {
+            if (!snapshot_is_in_use()) {
+                throw;  // the outcome is known: what failed came after it
+            }
+            note_failure(std::move(order),
+                         failures_before,
+                         Error{base::ErrorKind::kIo, failure.what(), 0},
+                         base::monotonic_seconds() - begin_seconds);
+        }
+    });
+}
+
+// The order is moved from when the save fails.
+void Saver::write_and_tell(SaveOrder& order, std::int64_t failures_before) {
     const std::int64_t step = order.manifest.identity.step;
     const double begin_seconds = base::monotonic_seconds();
     published_.reset();

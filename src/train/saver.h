@@ -73,7 +73,8 @@ public:
 
     // Captures through `capture` (which fills the snapshot) and hands the writing over. If a save
     // is being written, waits for it first, looking at `give_up` meanwhile. Returns the seconds the
-    // caller was held up; nothing when it gave up, and then nothing was captured.
+    // caller was held up; nothing when it gave up, and then nothing was captured. What `capture`
+    // throws is passed on, and the save never was.
     std::optional<double> save(const std::function<void()>& capture,
                                SaveOrder order,
                                const std::function<bool()>& give_up = {});
@@ -119,9 +120,13 @@ private:
         checkpoint::Pool pool = checkpoint::Pool::kRolling;
     };
 
+    [[nodiscard]] bool snapshot_is_in_use() const;
+    void forget_newest();
     void run_jobs();
     void look_around();
+    static void guarded(const std::function<void()>& work);
     void run_save(SaveOrder order, std::int64_t failures_before);
+    void write_and_tell(SaveOrder& order, std::int64_t failures_before);
     void run_link(checkpoint::Pool pool);
     void retry_links();
     void note_published(const SaveOrder& order, std::int64_t failures_before, double seconds);

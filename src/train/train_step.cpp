@@ -84,6 +84,7 @@ bool TrainStep::launch(const data::Batch& batch,
                       clip_.outcome(),
                       learning_rate,
                       optim::GradientAfter::kScratch);
+    updated_step_ = step;
     updating_ = false;
     NumbersSlot& slot = slot_of(step);
     slot.batch_tokens = batch_tokens;

@@ -58,6 +58,9 @@ public:
     // False when launch() was left by an exception while it was updating the weights: they are
     // neither those before the step nor those after.
     [[nodiscard]] bool weights_are_whole() const { return !updating_; }
+    // The newest step whose update was launched whole: the weights are those after it, also when
+    // launch() was left by an exception behind the update. Nothing before the first.
+    [[nodiscard]] std::optional<std::int64_t> updated_step() const { return updated_step_; }
 
     // The numbers of `step`, which was launched last or last but one. Waits until the device has
     // finished it.
@@ -91,6 +94,7 @@ private:
     optim::GradientClip clip_;
     std::array<NumbersSlot, 2> slots_;
     bool updating_ = false;
+    std::optional<std::int64_t> updated_step_;
 };
 
 }  // namespace holdfast::train

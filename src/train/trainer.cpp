@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -23,6 +24,9 @@ using base::Result;
 using checkpoint::Pool;
 
 namespace {
+
+// For a manifest, its messages and what the deletions after a save read.
+constexpr std::size_t kReserveBytes = std::size_t{4} << 20U;
 
 // A nan has a sign that means nothing to a reader.
 std::string in_words(double number) {
@@ -143,11 +147,19 @@ void Trainer::note_best(const telemetry::StepMetrics& metrics) {
     if (!loss || !std::isfinite(*loss) || (best_ && *loss >= best_->val_loss)) {
         return;
     }
-    best_ = checkpoint::BestSoFar{position_.step, *loss, validation_fingerprint_};
-    if (parts_.saver.newest_step() == position_.step) {
-        parts_.saver.link_last_save(Pool::kBest);
-    } else {
-        save(Pool::kBest, {}, metrics);
+    std::optional<checkpoint::BestSoFar> before = std::exchange(
+        best_, checkpoint::BestSoFar{position_.step, *loss, validation_fingerprint_});
+    try {
+        if (parts_.saver.newest_step() == position_.step) {
+            parts_.saver.link_last_save(Pool::kBest);
+        } else {
+            save(Pool::kBest, {}, metrics);
+        }
+    } catch (...) {
+        // Passed on. A manifest that called this step the best would keep it out of `best` when it
+        // is evaluated again.
+        best_ = std::move(before);
+        throw;
     }
 }
 
@@ -214,7 +226,6 @@ void Trainer::tell_cost_of_a_crash() {
 
 void Trainer::finish_step(const LaunchedStep& launched) {
     const telemetry::StepMetrics& metrics = launched.metrics;
-    log_before_line_ = parts_.metrics_log.position();
     save_if_due(launched);
     if (is_evaluation_step(metrics.step)) {
         evaluate_and_log(metrics);
@@ -313,6 +324,10 @@ void Trainer::finish_launched() {
         metrics.mfu = telemetry::model_flops_utilisation(
             options_.flops_per_token, *metrics.tokens_per_second, *options_.peak_flops, 1);
     }
+    // From here on the step can be saved, whatever its evaluation or its save meets.
+    log_before_line_ = parts_.metrics_log.position();
+    telemetry::StepMetrics line = metrics;
+    last_metrics_ = std::move(line);
     finish_step(launched);
 }
 
@@ -397,21 +412,38 @@ TrainerResult Trainer::end_of_run() {
     return result;
 }
 
-void Trainer::end_out_of_memory(const std::string& what) {
-    std::string saved = "its weights were being updated, so nothing is saved";
-    if (parts_.step.weights_are_whole()) {
-        saved = stopped(ExitCode::kOutOfMemory, "", base::monotonic_seconds()).reason.substr(2);
+bool Trainer::stands_between_steps() const {
+    return parts_.step.weights_are_whole() &&
+           parts_.step.updated_step().value_or(start_step_) == position_.step &&
+           last_metrics_.step == position_.step;
+}
+
+TrainerResult Trainer::out_of_memory(const std::string& what) {
+    const std::uint64_t held_bytes = base::process_usage().peak_resident_bytes;
+    // Of a device, the step before may not have been looked at yet.
+    finish_launched();
+    TrainerResult result;
+    if (stands_between_steps()) {
+        result = stopped(ExitCode::kOutOfMemory, "", base::monotonic_seconds());
+        result.reason.erase(0, std::string_view("; ").size());
+    } else {
+        parts_.progress.finish();
+        result = result_now();
+        result.deadline_seconds =
+            base::monotonic_seconds() + options_.train.stop_deadline_seconds;
+        result.reason = fmt::format("a step was half done, so nothing is saved; {}",
+                                    newest_in_words(parts_.saver));
     }
-    throw Failure(
-        ExitCode::kOutOfMemory,
-        fmt::format("out of memory after step {} ({}); {}; this process held {} at most: give it "
-                    "more, or lower batch.micro_batch or raise model.recompute "
-                    "(docs/performance.md has the formula)",
-                    position_.step,
-                    what,
-                    saved,
-                    base::bytes_in_words(
-                        static_cast<std::uint64_t>(base::process_usage().peak_resident_bytes))));
+    result.exit_code = ExitCode::kOutOfMemory;
+    result.reason = fmt::format(
+        "out of memory after step {} ({}); {}; this process held {} at most, {}: give it more, "
+        "raise model.recompute, or lower batch.micro_batch (docs/performance.md has the formula)",
+        position_.step,
+        what,
+        result.reason,
+        base::bytes_in_words(held_bytes),
+        options_.memory_in_words);
+    return result;
 }
 
 bool Trainer::must_look_at_the_last_step() {
@@ -437,15 +469,20 @@ void Trainer::save_as_asked() {
 TrainerResult Trainer::run() {
     start_seconds_ = base::monotonic_seconds();
     start_step_ = position_.step;
+    // Written to: memory that was never touched may be none.
+    reserve_ = std::make_unique<std::byte[]>(kReserveBytes);
+    std::string what;
     // The one exception that is met here: what is in memory can still be saved.
     try {
         return run_steps();
     } catch (const std::bad_alloc& error) {
-        end_out_of_memory(error.what());
+        reserve_.reset();
+        what = error.what();
     } catch (const c10::OutOfMemoryError& error) {
-        const std::string what = error.what_without_backtrace();
-        end_out_of_memory(what.substr(0, what.find('\n')));
+        reserve_.reset();
+        what = error.what_without_backtrace();
     }
+    return out_of_memory(what.substr(0, what.find('\n')));
 }
 
 TrainerResult Trainer::run_steps() {

@@ -8,8 +8,10 @@
 // Owns nothing that lives longer than run(). Borrows its parts, which must outlive it. One thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +44,7 @@ struct TrainerOptions {
     std::int64_t steps_total = 0;
     double flops_per_token = 0.0;
     std::optional<double> peak_flops;  // of the device, when it is known
+    std::string memory_in_words;       // what was planned, as a message of no memory ends
     bool write_metrics = true;
 };
 
@@ -124,7 +127,9 @@ private:
     // true when it began at a refused step and none was accepted since.
     [[nodiscard]] bool repeats_a_refusal() const;
     TrainerResult stopped_without_a_save();
-    [[noreturn]] void end_out_of_memory(const std::string& what);
+    // Whether the state is that after step position_.step, and its line is known.
+    [[nodiscard]] bool stands_between_steps() const;
+    TrainerResult out_of_memory(const std::string& what);
     bool must_look_at_the_last_step();
     [[nodiscard]] TrainerResult result_now() const;
     [[nodiscard]] TrainerResult result_of(const LastSave& last, const std::string& why) const;
@@ -154,6 +159,8 @@ private:
     double step_begin_seconds_ = 0.0;
     double stall_seconds_ = 0.0;
     std::int64_t page_faults_ = 0;  // at the line before
+    // Given back when memory runs out, so that there is some for the way out.
+    std::unique_ptr<std::byte[]> reserve_;
 };
 
 }  // namespace holdfast::train

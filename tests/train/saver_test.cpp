@@ -1,6 +1,7 @@
 #include "train/saver.h"
 
 #include <limits>
+#include <new>
 
 #include <fcntl.h>
 
@@ -33,6 +34,21 @@ TEST_F(SaverTest, P6_SaveThatFailsIsPublishedOnceTheDiskTakesIt) {
     EXPECT_EQ(saver_->failed_saves(), 1);
     EXPECT_THAT(labels(), ElementsAre("rolling/step_00000001"));
     EXPECT_EQ(step_inside("rolling/step_00000001"), 1.0F);
+}
+
+TEST_F(SaverTest, P1_ACaptureThatFailsIsNoSave) {
+    ASSERT_TRUE(save(1));
+    ASSERT_TRUE(saver_->settle(much_later()));
+    EXPECT_THROW(static_cast<void>(saver_->save([] { throw std::bad_alloc(); }, order(2))),
+                 std::bad_alloc);
+    EXPECT_EQ(saver_->last_good_step(), 1);
+    EXPECT_EQ(saver_->newest_step(), 1);
+    EXPECT_EQ(saver_->in_flight_seconds(), 0);
+    EXPECT_TRUE(saver_->settle(much_later()));
+    // The next one does not wait for it.
+    ASSERT_TRUE(save(3));
+    ASSERT_TRUE(saver_->settle(much_later()));
+    EXPECT_THAT(labels(), ElementsAre("rolling/step_00000001", "rolling/step_00000003"));
 }
 
 TEST_F(SaverTest, P6_NewerSaveTakesThePlaceOfOneThatWaitsAndOfItsEpoch) {
