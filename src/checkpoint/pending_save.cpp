@@ -113,8 +113,7 @@ Result<PendingSave> PendingSave::open(fs::FileSystem& file_system,
     }
     if (space.value().available_bytes < bytes_expected + kSpaceMarginBytes) {
         return Error{ErrorKind::kNoSpace,
-                     fmt::format("a checkpoint needs {} in {}, {} is free: delete something or "
-                                 "lower checkpoint.keep",
+                     fmt::format("a checkpoint needs {} in {}, {} is free: make room there",
                                  base::bytes_in_words(bytes_expected + kSpaceMarginBytes),
                                  root,
                                  base::bytes_in_words(space.value().available_bytes)),

@@ -113,11 +113,13 @@ void Trainer::publish_first() {
     parts_.saver.settle();
     const std::optional<SaveOutcome> outcome = parts_.saver.last_outcome();
     if (!outcome || outcome->error) {
+        const bool is_full = outcome && outcome->error->kind == base::ErrorKind::kNoSpace;
         throw Failure(
             ExitCode::kNotDurable,
             fmt::format(
-                "the first checkpoint could not be saved, so nothing would survive a stop: {}",
-                outcome ? outcome->error->what : "no outcome"));
+                "the first checkpoint could not be saved, so nothing would survive a stop: {}{}",
+                outcome ? outcome->error->what : "no outcome",
+                is_full ? ", or choose another --checkpoint-dir" : ""));
     }
     const double deadline_seconds = options_.train.stop_deadline_seconds;
     const double save_seconds = kSaveTimeMargin * parts_.saver.expected_write_seconds();

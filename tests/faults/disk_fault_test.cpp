@@ -186,6 +186,10 @@ TEST_P(FullDisk, P6_FromTheFirstByteEndsTheRunWithNothingHalfMade) {
         const std::vector<std::string> lines = cli::lines_of(outcome.log);
         ASSERT_FALSE(lines.empty());
         EXPECT_TRUE(lines.back().starts_with("holdfast: error: ")) << outcome.log;
+        EXPECT_NE(lines.back().find("or choose another --checkpoint-dir"), std::string::npos)
+            << outcome.log;
+        EXPECT_EQ(lines.back().find("checkpoint.keep"), std::string::npos)
+            << "there is none that could go: " << outcome.log;
         if (stdfs::exists(run_directory("disk/run"))) {
             EXPECT_EQ(left_half_made("disk/run"), std::vector<std::string>());
         }
