@@ -51,6 +51,9 @@ constexpr std::string_view kBenchHelp =
     "copies, writes and reads of as many bytes.\n\n";
 
 constexpr std::uint64_t kListedCheckpoints = 1000;
+// Below, a state fits into the caches of a processor and what a file costs beside its bytes counts
+// for more than they do: a ratio says nothing.
+constexpr std::uint64_t kRatioBytesMin = std::uint64_t{32} << 20U;
 constexpr std::int64_t kBytesPerElement = 12;  // weights and two moments, fp32
 
 model::GptConfig gpt2_124m() {
@@ -217,12 +220,9 @@ public:
             fmt::format("list: scan of {} checkpoints", kListedCheckpoints),
             0,
             value_or_fail(store_->scan(kListedCheckpoints)));
-        BenchReport& report = outcome_.report;
-        report.add_ratio("capture", "copy", 1.3);
-        report.add_ratio("capture", "copy_all", 0);
-        report.add_ratio("save", "disk_write", 0);
-        report.add_ratio("load_device", "read_device", 1.5);
-        report.add_ratio("load_cache", "read_cache", 1.5);
+        if (outcome_.state_bytes >= kRatioBytesMin) {
+            add_ratios();
+        }
         outcome_.disk_path = store_->disk_path();
         if (const base::Status removed = store_->remove(); !removed.ok()) {
             base::log_warning("{} is left behind: {}", store_->directory(), removed.error().what);
@@ -237,6 +237,15 @@ private:
             throw base::Failure(train::StopRequest::exit_code_of(*stop_.signal()),
                                 "stopped; what was measured is gone with its folder");
         }
+    }
+
+    void add_ratios() {
+        BenchReport& report = outcome_.report;
+        report.add_ratio("capture", "copy", 1.3);
+        report.add_ratio("capture", "copy_all", 0);
+        report.add_ratio("save", "disk_write", 0);
+        report.add_ratio("load_device", "read_device", 1.5);
+        report.add_ratio("load_cache", "read_cache", 1.5);
     }
 
     void measure_memory() {
@@ -320,6 +329,10 @@ void print_outcome(const BenchPlan& plan, const BenchOutcome& outcome, bool as_j
         plan.directory,
         direct ? "O_DIRECT works" : "no O_DIRECT: what is said of the device may come from memory");
     fmt::print("{}\n", outcome.report.table());
+    if (outcome.state_bytes < kRatioBytesMin) {
+        fmt::print("  no ratios: below {} of state they say nothing (--bytes makes it larger)\n",
+                   base::bytes_in_words(kRatioBytesMin));
+    }
     fmt::print("  memory of snapshot and saving: {} (snapshot + {})\n",
                base::bytes_in_words(outcome.extra_bytes),
                base::bytes_in_words(outcome.extra_bytes -

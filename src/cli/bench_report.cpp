@@ -83,7 +83,9 @@ std::string BenchReport::table() const {
             it.bytes == 0 ? "-"
                           : fmt::format("{:.2f}", gigabytes_per_second(it.bytes, spread.median)));
     }
-    text += "\n  ratios, median of the rounds\n";
+    if (!ratios_.empty()) {
+        text += "\n  ratios, median of the rounds\n";
+    }
     for (const Ratio& ratio : ratios_) {
         text += fmt::format("  {:<76} {:>6.2f}{}\n",
                             ratio.label,
@@ -104,6 +106,7 @@ void BenchReport::write_json(nlohmann::ordered_json& report) const {
             it.bytes == 0 ? nlohmann::ordered_json()
                           : nlohmann::ordered_json(gigabytes_per_second(it.bytes, spread.median));
     }
+    report["ratios"] = nlohmann::ordered_json::object();
     for (const Ratio& ratio : ratios_) {
         report["ratios"][ratio.key] = ratio.median;
     }

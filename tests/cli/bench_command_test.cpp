@@ -73,6 +73,22 @@ TEST_F(BenchCommand, ReportsEveryMeasurementAsJson) {
     EXPECT_TRUE(nothing_left());
 }
 
+TEST_F(BenchCommand, OfASmallStateItGivesNoRatiosAndSaysSo) {
+    const std::vector<std::string> small{
+        "bench", "checkpoint", "--bytes", "4M", "--repeat", "1", "--dir", directory_.path()};
+    const Outcome table = run_program(small);
+    ASSERT_EQ(table.exit_code, 0) << table.log;
+    EXPECT_NE(table.out.find("no ratios: below 32.0 MiB of state they say nothing"),
+              std::string::npos)
+        << table.out;
+    EXPECT_EQ(table.out.find("median of the rounds"), std::string::npos) << table.out;
+    std::vector<std::string> as_json = small;
+    as_json.emplace_back("--json");
+    const nlohmann::json report = nlohmann::json::parse(run_program(as_json).out);
+    EXPECT_TRUE(report.at("ratios").is_object() && report.at("ratios").empty());
+    EXPECT_GT(report.at("measurements").at("save").at("median_ms").get<double>(), 0);
+}
+
 TEST_F(BenchCommand, RemovesItsFolderWhenInterrupted) {
     RunningProgram program(
         {"bench", "checkpoint", "--bytes", "40M", "--repeat", "100000", "--dir", directory_.path()},
