@@ -211,6 +211,11 @@ private:
     std::vector<std::string> positional_;
 };
 
+// Of a switch.
+bool is_off(const std::string& value) {
+    return value == "false" || value == "0";
+}
+
 cxxopts::Options cxxopts_of(const OptionTable* table,
                             std::span<const CommandOption> command_options) {
     cxxopts::Options options("holdfast");
@@ -236,8 +241,7 @@ cxxopts::Options cxxopts_of(const OptionTable* table,
 }  // namespace
 
 bool CommandLine::has(std::string_view name) const {
-    const auto found = options.find(name);
-    return found != options.end() && found->second.back() != "false" && found->second.back() != "0";
+    return options.contains(name);
 }
 
 std::string CommandLine::value(std::string_view name, std::string_view otherwise) const {
@@ -266,14 +270,16 @@ base::Result<CommandLine> parse_command_line(const OptionTable* table,
         const auto parsed =
             cxxopts_of(table, command_options).parse(static_cast<int>(words.size()), words.data());
         for (const cxxopts::KeyValue& pair : parsed.arguments()) {
-            const bool is_command = std::any_of(
+            const auto command = std::find_if(
                 command_options.begin(), command_options.end(), [&pair](const CommandOption& o) {
                     return o.name == pair.key();
                 });
-            if (is_command) {
-                line.options[pair.key()].push_back(pair.value());
-            } else {
+            if (command == command_options.end()) {
                 line.settings.emplace_back(pair.key(), pair.value());
+            } else if (command->value_name.empty() && is_off(pair.value())) {
+                line.options.erase(pair.key());
+            } else {
+                line.options[pair.key()].push_back(pair.value());
             }
         }
         line.positional = parsed.unmatched();

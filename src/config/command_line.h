@@ -32,6 +32,7 @@ struct CommandLine {
     std::map<std::string, std::vector<std::string>, std::less<>> options;  // by CommandOption::name
     std::vector<std::string> positional;
 
+    // Whether it was given; of a switch, whether it is on: the last word counts.
     [[nodiscard]] bool has(std::string_view name) const;
     // The last value given, or `otherwise`. A switch given is "true".
     [[nodiscard]] std::string value(std::string_view name, std::string_view otherwise = "") const;

@@ -52,6 +52,24 @@ TEST(CommandLine, EverySpellingOfAKeyIsTheSame) {
               (std::vector<KeyValue>{{"checkpoint.interval", "9"}}));
 }
 
+TEST(CommandLine, AnOptionIsThereWhateverItsValueAndASwitchWhenItIsOn) {
+    for (const char* value : {"0", "false"}) {
+        const auto parsed = parse({"--resume", value});
+        ASSERT_TRUE(parsed.ok()) << parsed.error().what;
+        EXPECT_TRUE(parsed.value().has("resume")) << value;
+        EXPECT_EQ(parsed.value().value("resume"), value);
+    }
+    for (const auto& [arguments, is_on] :
+         std::vector<std::pair<std::vector<std::string>, bool>>{{{"--json"}, true},
+                                                                {{"--json=1"}, true},
+                                                                {{"--json=0"}, false},
+                                                                {{"--no-json"}, false},
+                                                                {{"--json", "--no-json"}, false},
+                                                                {{"--no-json", "--json"}, true}}) {
+        EXPECT_EQ(parse(arguments).value().has("json"), is_on) << arguments.back();
+    }
+}
+
 TEST(CommandLine, SwitchesTakeEveryForm) {
     const auto value = [](const std::vector<std::string>& arguments) {
         return settings_of(arguments).at(0).second;
