@@ -135,6 +135,26 @@ Status write_new_file(FileSystem& file_system, const std::string& path, std::str
 
 }  // namespace
 
+Result<std::string> follow_symlinks(FileSystem& file_system, const std::string& path) {
+    constexpr int kSymlinksMax = 40;  // as the kernel
+    std::string at = path;
+    for (int followed = 0; followed <= kSymlinksMax; ++followed) {
+        const Result<FileStatus> status = file_system.status(at);
+        if (!status.ok() && status.error().kind != ErrorKind::kNotFound) {
+            return status.error();
+        }
+        if (!status.ok() || status.value().type != EntryType::kSymlink) {
+            return at;
+        }
+        const Result<std::string> target = file_system.read_symlink(at);
+        if (!target.ok()) {
+            return target;
+        }
+        at = target.value().starts_with('/') ? target.value() : join(parent_of(at), target.value());
+    }
+    return Error{ErrorKind::kInvalid, fmt::format("{} leads through too many symlinks", path), 0};
+}
+
 Status replace_file(FileSystem& file_system, const std::string& path, std::string_view bytes) {
     const std::string temporary = path + ".new";
     const Status removed = file_system.remove_file(temporary);

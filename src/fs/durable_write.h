@@ -33,6 +33,10 @@ base::Result<std::string> read_file(FileSystem& file_system,
                                     const std::string& path,
                                     std::uint64_t bytes_max);
 
+// Where `path` leads: itself, or through symlinks to a path that is none or where nothing is. Only
+// the last part is looked at. kInvalid: more than 40 symlinks.
+base::Result<std::string> follow_symlinks(FileSystem& file_system, const std::string& path);
+
 // Replaces (or makes) `path` so that after a crash it holds either the old bytes or the new: writes
 // `path`.new, fsyncs it, renames it over, fsyncs the directory. On failure `path` is as it was.
 base::Status replace_file(FileSystem& file_system, const std::string& path, std::string_view bytes);

@@ -120,7 +120,11 @@ void PatientFile::note_outcome(const base::Status& status) {
 
 bool PatientFile::is_in_its_place() {
     const auto here = file_->status();
-    const auto there = file_system_.status(path_);
+    const auto target = fs::follow_symlinks(file_system_, path_);
+    if (!target.ok()) {
+        return true;  // as below
+    }
+    const auto there = file_system_.status(target.value());
     if (!here.ok() || (!there.ok() && there.error().kind != base::ErrorKind::kNotFound)) {
         return true;  // not known: the writing itself will tell
     }
@@ -156,7 +160,12 @@ base::Status PatientFile::rewrite() {
     }
     bytes += waiting_;
     const bool intact = base::checksum64(bytes) == checksum_.digest64();
-    if (auto replaced = fs::replace_file(file_system_, path_, bytes); !replaced.ok()) {
+    // A symlink is the user's, and stays one.
+    const auto target = fs::follow_symlinks(file_system_, path_);
+    if (!target.ok()) {
+        return target.error();
+    }
+    if (auto replaced = fs::replace_file(file_system_, target.value(), bytes); !replaced.ok()) {
         return replaced;
     }
     auto file = file_system_.open(path_, {.mode = fs::OpenMode::kReadWrite});

@@ -26,6 +26,20 @@ TEST(DurableWrite, ALeftoverTemporaryDoesNotStopTheNextOne) {
     EXPECT_TRUE(replace_file(files, directory / "x", "new").ok());
 }
 
+TEST(DurableWrite, SymlinksAreFollowedToWhatTheyLeadTo) {
+    const TemporaryDirectory directory;
+    FileSystem& files = real_file_system();
+    const std::string plain = directory / "plain";
+    EXPECT_EQ(follow_symlinks(files, plain).value(), plain) << "nothing is there";
+    ASSERT_TRUE(files.make_symlink("plain", directory / "one").ok());
+    ASSERT_TRUE(files.make_symlink(directory / "one", directory / "two").ok());
+    EXPECT_EQ(follow_symlinks(files, directory / "two").value(), plain);
+    ASSERT_TRUE(replace_file(files, plain, "x").ok());
+    EXPECT_EQ(follow_symlinks(files, directory / "two").value(), plain);
+    ASSERT_TRUE(files.make_symlink("loop", directory / "loop").ok());
+    EXPECT_EQ(follow_symlinks(files, directory / "loop").error().kind, ErrorKind::kInvalid);
+}
+
 TEST(DurableWrite, AnOversizedFileIsRefusedBeforeItIsRead) {
     const TemporaryDirectory directory;
     FileSystem& files = real_file_system();

@@ -242,5 +242,20 @@ TEST_F(MetricsLogTest, FileThatWasDeletedOrReplacedIsPutBackWhole) {
     EXPECT_EQ(content(), lines(1, 3));
 }
 
+TEST_F(MetricsLogTest, ASymlinkStaysOneWhateverBecomesOfTheFile) {
+    const std::string elsewhere = directory_ / "on another disk.jsonl";
+    ASSERT_TRUE(file_system_.make_symlink(elsewhere, path_).ok());
+    auto log = open();
+    const auto is_symlink = [&] { return file_system_.read_symlink(path_).ok(); };
+    log->append(step_line(1));
+    ASSERT_TRUE(log->sync().ok());
+    EXPECT_TRUE(is_symlink());
+    ASSERT_EQ(::unlink(elsewhere.c_str()), 0);
+    log->append(step_line(2));
+    ASSERT_TRUE(log->sync().ok());
+    EXPECT_TRUE(is_symlink());
+    EXPECT_EQ(content(elsewhere), lines(1, 2));
+}
+
 }  // namespace
 }  // namespace holdfast::telemetry
