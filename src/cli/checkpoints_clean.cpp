@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/words.h"
+#include "checkpoint/backup_root.h"
 #include "checkpoint/clean_plan.h"
 #include "checkpoint/reclaim.h"
 #include "checkpoint/run_directory.h"
@@ -86,9 +87,26 @@ struct Cleaning {
     CleanKeepers keepers;
     CleanPlan plan;
     std::vector<std::string> unknown;
+    bool takes_backups = false;  // what lies in backup/ too
 };
 
-// A disk of their own is for the day on which all else is lost.
+// A disk of their own is for the day on which all else is lost; and a folder that somebody put in
+// the place of backup/ may be another run's.
+bool may_clean_backups(fs::FileSystem& file_system, const StoredRun& run) {
+    if (!run.paths.backup_is_inside()) {
+        return false;
+    }
+    const base::Status ours =
+        checkpoint::check_backup_root(file_system, run.paths, run.run_id);
+    const bool is_unmarked = !ours.ok() && ours.error().kind == base::ErrorKind::kNotFound;
+    const bool is_foreign = std::any_of(
+        run.catalog.entries.begin(), run.catalog.entries.end(), [](const Entry& entry) {
+            return checkpoint::is_backup(entry.pool) &&
+                   entry.state == checkpoint::EntryState::kForeign;
+        });
+    return ours.ok() || (is_unmarked && !is_foreign);
+}
+
 void leave_backups_alone(StoredRun& run, std::vector<checkpoint::StoredItem>& items) {
     const std::string prefix = run.paths.backup_directory + '/';
     const auto count =
@@ -114,7 +132,8 @@ Cleaning plan_cleaning(fs::FileSystem& file_system, const std::string& directory
         fail_nothing_sound(run, cleaning.keepers);
     }
     auto items = value_or_fail(checkpoint::stored_items(file_system, run.paths, run.catalog));
-    if (!run.paths.backup_is_inside()) {
+    cleaning.takes_backups = may_clean_backups(file_system, run);
+    if (!cleaning.takes_backups) {
         leave_backups_alone(cleaning.run, items);
     }
     cleaning.plan = checkpoint::plan_clean(run.catalog, items, cleaning.keepers, run.run_id, all);
@@ -182,7 +201,7 @@ ReclaimReport carry_out(fs::FileSystem& file_system, const Cleaning& cleaning) {
     const checkpoint::RunPaths& paths = cleaning.run.paths;
     checkpoint::Reclaimer reclaimer(file_system, paths);
     std::vector<checkpoint::Pool> sides = {checkpoint::Pool::kRolling};
-    if (paths.backup_is_inside()) {
+    if (cleaning.takes_backups) {
         sides.push_back(checkpoint::Pool::kBackupRolling);
     }
     ReclaimReport report;

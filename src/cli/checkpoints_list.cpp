@@ -71,15 +71,15 @@ constexpr std::array kGroups{checkpoint::Pool::kBest,
                              checkpoint::Pool::kBackupRolling,
                              checkpoint::Pool::kBackupBest};
 
+// Before a name. A word behind the row would not fit into a line of 100.
+constexpr char kCurrent = '*';
+constexpr char kSuperseded = '~';
+
 class Table {
 public:
-    explicit Table(const RunListing& listing)
-        : listing_(listing), has_lineages_(listing.has_lineages()), now_(base::utc_seconds_now()) {
+    explicit Table(const RunListing& listing) : listing_(listing), now_(base::utc_seconds_now()) {
         for (const ListedCheckpoint& listed : listing.checkpoints) {
             name_width_ = std::max(name_width_, listed.entry.name.size());
-        }
-        if (listing.latest) {
-            name_width_ = std::max(name_width_, at(*listing.latest).entry.label().size());
         }
     }
 
@@ -87,12 +87,14 @@ public:
         print_heading();
         if (listing_.latest) {
             const ListedCheckpoint& latest = at(*listing_.latest);
-            fmt::print("latest\n{}", row(latest, latest.entry.label(), ""));
+            fmt::print(
+                "latest ({})\n{}", checkpoint::to_string(latest.entry.pool), row(latest, ' '));
         }
         for (const checkpoint::Pool pool : kGroups) {
             print_group(pool);
         }
         print_quarantine();
+        print_legend();
         print_totals();
         for (const std::string& note : listing_.run.notes) {
             fmt::print("note: {}\n", note);
@@ -111,10 +113,9 @@ private:
                 fmt::format(", newest step {}", at(*listing_.latest).entry.manifest.identity.step);
         }
         fmt::print("{}: run {}, {}\n\n", listing_.run.directory, listing_.run.run_id, what);
-        fmt::print("  {:<{}}{} {:>8}  {:>8} {:>9} {:>9}  {:<16}  {:>6}\n",
+        fmt::print("  {:<{}} {:>8}  {:>8} {:>9} {:>9}  {:<16}  {:>6}\n",
                    "",
                    name_width_,
-                   has_lineages_ ? " lineage" : "",
                    "step",
                    "val loss",
                    "own",
@@ -123,28 +124,31 @@ private:
                    "age");
     }
 
-    [[nodiscard]] std::string row(const ListedCheckpoint& listed,
-                                  const std::string& label,
-                                  const std::string& mark) const {
+    [[nodiscard]] std::string row(const ListedCheckpoint& listed, char mark) const {
         const Entry& entry = listed.entry;
         if (!entry.usable()) {
-            return fmt::format("  {:<{}}  {}\n", label, name_width_, state_text(entry));
+            return fmt::format("  {:<{}}  {}\n", entry.name, name_width_, state_text(entry));
         }
         const checkpoint::Manifest& manifest = entry.manifest;
         const auto age =
             static_cast<double>(std::max<std::int64_t>(0, now_ - manifest.created_utc_seconds));
-        return fmt::format("  {:<{}}{} {:>8}  {:>8} {:>9} {:>9}  {:<16}  {:>6}{}{}\n",
-                           label,
+        return fmt::format("{} {:<{}} {:>8}  {:>8} {:>9} {:>9}  {:<16}  {:>6}\n",
+                           mark,
+                           entry.name,
                            name_width_,
-                           has_lineages_ ? fmt::format(" {:>7}", manifest.identity.lineage) : "",
                            manifest.identity.step,
                            listed.val_loss ? fmt::format("{:.4f}", *listed.val_loss) : "-",
                            bytes_or_dash(listed.own_bytes()),
                            bytes_or_dash(entry.shared_bytes),
                            minute_of(manifest.created_utc_seconds),
-                           base::duration_in_words(age),
-                           mark.empty() ? "" : "  " + mark,
-                           listed.is_superseded ? "  superseded" : "");
+                           base::duration_in_words(age));
+    }
+
+    [[nodiscard]] char mark_of(std::size_t index) const {
+        if (at(index).is_superseded) {
+            return kSuperseded;
+        }
+        return listing_.best == index ? kCurrent : ' ';
     }
 
     void print_group(checkpoint::Pool pool) const {
@@ -156,7 +160,18 @@ private:
             if (std::exchange(is_first, false)) {
                 fmt::print("{}\n", checkpoint::to_string(pool));
             }
-            fmt::print("{}", row(at(i), at(i).entry.name, listing_.best == i ? "current" : ""));
+            fmt::print("{}", row(at(i), mark_of(i)));
+        }
+    }
+
+    void print_legend() const {
+        if (listing_.best) {
+            fmt::print("\n{} the best now\n", kCurrent);
+        }
+        if (listing_.has_superseded()) {
+            fmt::print("{}{} superseded: a rollback left it behind\n",
+                       listing_.best ? "" : "\n",
+                       kSuperseded);
         }
     }
 
@@ -197,7 +212,6 @@ private:
     }
 
     const RunListing& listing_;
-    bool has_lineages_;
     std::int64_t now_;
     std::size_t name_width_ = 22;
 };
@@ -293,9 +307,9 @@ CheckpointsAction checkpoints_list_action() {
             .text =
                 "\nGrouped by why it is kept. `own` is what deleting that one would free; `shared` "
                 "is held by another\n"
-                "name too (pools share files). `superseded`: a rollback left it behind. Bytes "
-                "are not read:\n"
-                "`verify` does that.\n\n"
+                "name too (pools share files). `-r2` in a name: what was trained after the first rollback. "
+                "Bytes are not\n"
+                "read: `verify` does that.\n\n"
                 "  holdfast checkpoints list checkpoints/demo\n"
                 "  holdfast checkpoints list checkpoints/demo --json\n",
             .options = kOptions,

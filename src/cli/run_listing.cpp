@@ -111,9 +111,9 @@ std::uint64_t RunListing::disk_bytes(StoredKind kind) const {
     return checkpoint::disk_bytes_of(of_kind);
 }
 
-bool RunListing::has_lineages() const {
+bool RunListing::has_superseded() const {
     return std::any_of(checkpoints.begin(), checkpoints.end(), [](const auto& listed) {
-        return listed.entry.manifest.identity.lineage > 1;
+        return listed.is_superseded;
     });
 }
 

@@ -39,7 +39,7 @@ struct RunListing {
     std::optional<DiskSpace> backup_disk;  // only when it is another one
 
     [[nodiscard]] std::uint64_t disk_bytes(checkpoint::StoredKind kind) const;
-    [[nodiscard]] bool has_lineages() const;  // any beyond the first
+    [[nodiscard]] bool has_superseded() const;
 };
 
 // Errors end the command, as look_at_run().

@@ -98,7 +98,11 @@ TEST_F(CheckpointsCommand, ListGroupsByReasonAndSaysHowFullTheDiskIs) {
             titles.push_back(line);
         }
     }
-    EXPECT_THAT(titles, ::testing::ElementsAre("latest", "best", "rolling", "epoch", "quarantine"));
+    EXPECT_THAT(titles, ::testing::ElementsAre("best", "rolling", "epoch", "quarantine"));
+    EXPECT_THAT(list.out, HasSubstr("\nlatest (rolling)\n  step_00000060 "));
+    EXPECT_THAT(list.out, HasSubstr("\n* step_00000060 "));
+    EXPECT_THAT(list.out, HasSubstr("\n* the best now\n"));
+    EXPECT_THAT(list.out, Not(HasSubstr("superseded")));
     EXPECT_THAT(list.out, HasSubstr("% full"));
     const auto report = json::parse(checkpoints("list", {"--json"}).out);
     EXPECT_EQ(report.at("total_bytes"), disk_bytes());
@@ -114,10 +118,20 @@ TEST_F(CheckpointsCommand, ListGroupsByReasonAndSaysHowFullTheDiskIs) {
 TEST_F(CheckpointsCommand, ListMarksLineageSupersededAndDamaged) {
     train_run();
     ASSERT_EQ(train("run", {"--resume", "20"}).exit_code, 0);
+    // The longest name there is: of an emergency, in a later lineage, and of one that was left
+    // behind.
+    for (const char* name : {"step_00000040_20261122_140501", "step_00000060_20261122_140502-r2"}) {
+        const std::string from = std::string(name).substr(0, 13) + std::string(name).substr(29);
+        std::filesystem::copy(in_run("rolling/" + from), in_run("emergency/") + name);
+    }
     std::filesystem::resize_file(in_run("rolling/step_00000000/checkpoint.json"), 100);
     const Outcome list = checkpoints("list");
-    EXPECT_THAT(list.out, HasSubstr("lineage"));
-    EXPECT_THAT(list.out, HasSubstr("  superseded"));
+    for (const std::string& line : lines_of(list.out)) {
+        EXPECT_TRUE(line.size() <= 100U || line.find("damaged: ") != std::string::npos) << line;
+    }
+    EXPECT_THAT(list.out, HasSubstr("\n~ step_00000040_20261122_140501 "));
+    EXPECT_THAT(list.out, HasSubstr("\n  step_00000060_20261122_140502-r2 "));
+    EXPECT_THAT(list.out, HasSubstr("\n~ superseded: a rollback left it behind\n"));
     EXPECT_THAT(list.out, HasSubstr("damaged: "));
     for (const auto& entry : json::parse(checkpoints("list", {"--json"}).out).at("checkpoints")) {
         if (entry.at("usable") == true) {
@@ -273,6 +287,31 @@ TEST_F(CheckpointsCommand, CleanTakesLeftoversOfTheBackupsInTheRun) {
     EXPECT_EQ(after, before);
     EXPECT_TRUE(std::filesystem::exists(in_run("backup/rolling/step_00000020")));
     EXPECT_EQ(bytes_before - disk_bytes(), plan.at("bytes_to_free").get<std::uint64_t>());
+}
+
+// Of another run, in this one's backup/: known by its mark, or by its entries alone.
+TEST_F(CheckpointsCommand, P1_CleanNeverTouchesTheCopiesOfAnotherRun) {
+    const std::vector<std::string> words{
+        "--max-steps", "20", "--interval", "10", "--eval-interval", "0", "--backup"};
+    std::vector<std::string> with_copies = words;
+    with_copies.emplace_back("on");
+    ASSERT_EQ(train("other", with_copies).exit_code, 0);
+    std::vector<std::string> without = words;
+    without.emplace_back("off");
+    train_run(without);
+    std::filesystem::remove_all(in_run("backup"));
+    std::filesystem::rename(run_directory("other") + "/backup", in_run("backup"));
+    add_old_copy_and_leftovers(run_directory("other") + "/rolling/step_00000010", in_run("backup"));
+    for (const bool is_marked : {true, false}) {
+        if (!is_marked) {
+            std::filesystem::remove(in_run("backup/backup.json"));
+        }
+        const std::set<std::string> before = tree(in_run("backup"));
+        const Outcome cleaned = checkpoints("clean", {"--yes", "--all"});
+        ASSERT_EQ(cleaned.exit_code, 0) << cleaned.log;
+        EXPECT_EQ(tree(in_run("backup")), before) << is_marked;
+        EXPECT_THAT(cleaned.out, HasSubstr("second copies in " + in_run("backup")));
+    }
 }
 
 TEST_F(CheckpointsCommand, P1_CleanNeverTouchesABackupDisk) {
