@@ -72,6 +72,22 @@ std::vector<const Entry*> resume_candidates(const Catalog& catalog) {
     return candidates;
 }
 
+std::optional<LostLine> find_lost_line(const Catalog& catalog, const std::vector<Identity>& lost) {
+    const Entry* head = find_head(catalog);
+    std::optional<LostLine> line;
+    for (const Identity& identity : lost) {
+        const bool is_later = head == nullptr || identity.lineage > head->manifest.identity.lineage;
+        if (!is_later || identity.step < 0 || (line && identity.lineage < line->lineage)) {
+            continue;
+        }
+        if (!line || identity.lineage > line->lineage) {
+            line = LostLine{identity.lineage, identity.step};
+        }
+        line->fork_step_max = std::min(line->fork_step_max, identity.step);
+    }
+    return line;
+}
+
 bool may_continue_lineage(const Identity& chosen, const Catalog& catalog) {
     return std::none_of(catalog.entries.begin(), catalog.entries.end(), [&](const Entry& entry) {
         return entry.state != EntryState::kForeign &&

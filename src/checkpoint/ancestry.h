@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "checkpoint/catalog.h"
@@ -31,6 +32,19 @@ bool is_superseded(const Entry& entry, const Entry& head);
 // Usable entries of the head's line, newest first; at equal (lineage, step) rolling first, backup
 // last.
 std::vector<const Entry*> resume_candidates(const Catalog& catalog);
+
+// A line of which nothing can be used: the lineage of its newest name, and the lowest step that one
+// of its names tells. Its first checkpoint repeated the one it forked from, so it did so at that
+// step or before.
+struct LostLine {
+    std::int64_t lineage = 0;
+    std::int64_t fork_step_max = 0;
+};
+
+// The newest lineage among `lost` (identities by name, step -1 unknown) when it is later than that
+// of every usable entry: the run was on a line that cannot be read. Nothing otherwise, or when no
+// name tells a step.
+std::optional<LostLine> find_lost_line(const Catalog& catalog, const std::vector<Identity>& lost);
 
 // True when nothing in the catalog, usable or not, stands after `chosen` by (lineage, step):
 // training may go on in its lineage. Otherwise the caller publishes it anew with next_lineage().

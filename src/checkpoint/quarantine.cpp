@@ -33,10 +33,29 @@ std::optional<std::int64_t> number_of(const std::string& name) {
     return numbered ? std::optional(number) : std::nullopt;
 }
 
-std::string folder_name(std::int64_t number, const Entry& entry) {
-    std::string label = entry.label();
+// "backup/rolling" as "backup_rolling".
+std::string flat(std::string label) {
     std::replace(label.begin(), label.end(), '/', '_');
-    return fmt::format("{:06}_{}", number, label);
+    return label;
+}
+
+std::string folder_name(std::int64_t number, const Entry& entry) {
+    return fmt::format("{:06}_{}", number, flat(entry.label()));
+}
+
+// What folder_name() was made of.
+std::optional<Identity> identity_of(const std::string& name) {
+    if (!number_of(name)) {
+        return std::nullopt;
+    }
+    const std::string_view label = std::string_view(name).substr(kNumberDigits + 1);
+    for (const Pool pool : kAllPools) {
+        const std::string prefix = flat(std::string(to_string(pool))) + '_';
+        if (label.starts_with(prefix)) {
+            return identity_by_name(std::string(label.substr(prefix.size())));
+        }
+    }
+    return std::nullopt;
 }
 
 void drop_oldest(fs::FileSystem& file_system, const std::string& folder) {
@@ -94,6 +113,23 @@ Result<std::string> quarantine_entry(fs::FileSystem& file_system,
     }
     drop_oldest(file_system, folder);
     return path;
+}
+
+Result<std::vector<Identity>> quarantined_identities(fs::FileSystem& file_system,
+                                                     const RunPaths& paths) {
+    const Result<std::vector<std::string>> names = file_system.list(paths.in_run(kQuarantineName));
+    std::vector<Identity> identities;
+    if (!names.ok()) {
+        return names.error().kind == ErrorKind::kNotFound
+                   ? Result<std::vector<Identity>>(std::move(identities))
+                   : names.error();
+    }
+    for (const std::string& name : names.value()) {
+        if (std::optional<Identity> identity = identity_of(name)) {
+            identities.push_back(*std::move(identity));
+        }
+    }
+    return identities;
 }
 
 Result<bool> holds_quarantined(fs::FileSystem& file_system, const RunPaths& paths) {

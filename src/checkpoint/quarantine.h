@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "checkpoint/catalog.h"
@@ -21,6 +22,10 @@ inline constexpr std::size_t kQuarantineKept = 3;
 base::Result<std::string> quarantine_entry(fs::FileSystem& file_system,
                                            const RunPaths& paths,
                                            const Entry& entry);
+
+// What the names of the entries set aside in this run tell of them; step -1 where they do not.
+base::Result<std::vector<Identity>> quarantined_identities(fs::FileSystem& file_system,
+                                                           const RunPaths& paths);
 
 // Whether anything was ever set aside in this run: then it was published, though no pool shows it.
 base::Result<bool> holds_quarantined(fs::FileSystem& file_system, const RunPaths& paths);

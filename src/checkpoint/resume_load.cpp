@@ -228,8 +228,9 @@ void judge_foreign(fs::FileSystem& file_system, Catalog& catalog) {
         if (!sound.ok() && sound.error().kind == ErrorKind::kCorrupt) {
             entry.state = EntryState::kDamaged;
             entry.why = fmt::format("{}, and {}", entry.why, sound.error().what);
-            entry.manifest = Manifest{};
-            entry.manifest.identity = identity_by_name(entry.name);
+            Manifest unknown;
+            unknown.identity = identity_by_name(entry.name);
+            entry.manifest = std::move(unknown);
         }
     }
 }
@@ -329,6 +330,42 @@ void bring_back(const RunDirectory& run, Found& found) {
     }
 }
 
+// The line that the run was on, when nothing of it can be used. `before` is what stood there before
+// anything was mended.
+std::optional<LostLine> lost_line_of(const RunDirectory& run,
+                                     const Catalog& before,
+                                     const Catalog& mended) {
+    // Set aside by a start that died before it had published a line of its own. What cannot be
+    // listed was told by whoever put something there.
+    const auto set_aside = quarantined_identities(run.file_system(), run.paths());
+    std::vector<Identity> lost = set_aside.ok() ? set_aside.value() : std::vector<Identity>{};
+    for (const Entry& entry : before.entries) {
+        const std::string& run_id = entry.manifest.run_id;
+        if (!entry.usable() && entry.state != EntryState::kForeign &&
+            (run_id.empty() || run_id == run.identity().run_id)) {
+            lost.push_back(entry.manifest.identity);
+        }
+    }
+    return find_lost_line(mended, lost);
+}
+
+// What older lines did after the fork was left behind when the lost line began.
+void leave_behind(const LostLine& lost, std::vector<Entry>& candidates) {
+    std::vector<Entry> before_fork = candidates;
+    std::erase_if(before_fork, [&](const Entry& entry) {
+        return entry.manifest.identity.step > lost.fork_step_max;
+    });
+    base::log_warning("no checkpoint of lineage {} can be used; it began at step {} or before: {}",
+                      lost.lineage,
+                      lost.fork_step_max,
+                      before_fork.empty()
+                          ? "nothing is left from there, so the run goes on where it was given up"
+                          : "what was given up for it stays given up");
+    if (!before_fork.empty()) {
+        candidates = std::move(before_fork);
+    }
+}
+
 }  // namespace
 
 Result<ResumedFrom> resume_load(const OpenedRun& opened,
@@ -340,14 +377,20 @@ Result<ResumedFrom> resume_load(const OpenedRun& opened,
         return opened.chosen_is_external ? Mended{} : mend_in(run, damaged);
     };
     Found known;
-    if (request.kind == ResumeKind::kAuto || request.kind == ResumeKind::kLatest) {
+    const bool goes_on = request.kind == ResumeKind::kAuto || request.kind == ResumeKind::kLatest;
+    if (goes_on) {
         judge_foreign(run.file_system(), catalog);
         known = mend_known_damaged(catalog, mend);
     }
     const Catalog mended = known.repairs.empty() ? catalog : run.scan();
-    const std::vector<Entry> candidates = candidates_of(opened, request, mended);
+    std::vector<Entry> candidates = candidates_of(opened, request, mended);
     if (candidates.empty()) {
         return nothing_found(opened, request, catalog);
+    }
+    const std::optional<LostLine> lost =
+        goes_on ? lost_line_of(run, catalog, mended) : std::nullopt;
+    if (lost) {
+        leave_behind(*lost, candidates);
     }
     Result<Found> found =
         first_loadable(run.file_system(), candidates, std::move(known), load, mend);
@@ -361,11 +404,13 @@ Result<ResumedFrom> resume_load(const OpenedRun& opened,
     ResumedFrom resumed = outcome_of(std::move(found).value());
     const Identity& identity = resumed.entry.manifest.identity;
     const Catalog now = run.scan();
-    resumed.is_head = !opened.chosen_is_external && !is_backup(resumed.entry.pool) &&
+    resumed.is_head = !lost && !opened.chosen_is_external && !is_backup(resumed.entry.pool) &&
                       may_continue_lineage(identity, now);
     // The first look still knows lineages whose only entry has gone to quarantine.
-    resumed.next_lineage =
-        std::max({next_lineage(catalog), next_lineage(now), identity.lineage + 1});
+    resumed.next_lineage = std::max({next_lineage(catalog),
+                                     next_lineage(now),
+                                     identity.lineage + 1,
+                                     lost ? lost->lineage + 1 : 0});
     tell_loss(resumed);
     return resumed;
 }

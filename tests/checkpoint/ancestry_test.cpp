@@ -64,6 +64,21 @@ TEST(Ancestry, DamagedUnreadableAndForeignAreNoCandidates) {
     EXPECT_THAT(candidate_labels(Catalog{}), IsEmpty());
 }
 
+TEST(Ancestry, ALostLineBeganAtTheLowestStepOfItsNamesOrBefore) {
+    CatalogBuilder builder;
+    builder.add(Pool::kRolling, 1, 100);
+    builder.add(Pool::kRolling, 2, 300, {{1, 100, "00000000000000aa"}});
+    const Catalog catalog = builder.catalog();
+    EXPECT_FALSE(find_lost_line(catalog, {}).has_value());
+    EXPECT_FALSE(find_lost_line(catalog, {{2, 250, {}}}).has_value()) << "it can be used";
+    EXPECT_FALSE(find_lost_line(catalog, {{3, -1, {}}}).has_value()) << "no name tells a step";
+    const auto lost =
+        find_lost_line(catalog, {{3, 90, {}}, {4, 280, {}}, {4, 250, {}}, {4, -1, {}}, {2, 10, {}}});
+    ASSERT_TRUE(lost.has_value());
+    EXPECT_EQ(lost->lineage, 4);
+    EXPECT_EQ(lost->fork_step_max, 250);
+}
+
 TEST(Ancestry, OnlyTheHeadContinuesItsLineage) {
     CatalogBuilder builder;
     builder.add(Pool::kRolling, 1, 100);

@@ -84,6 +84,39 @@ TEST_F(ResumeLoad, RollbackBeginsALineageThatWinsFromThenOn) {
     EXPECT_EQ(resume("750").resumed.value().next_lineage, 3);
 }
 
+// Lineage 2, begun at step 250: its one checkpoint lost its manifest.
+TEST_F(ResumeLoad, WhatALostLineageGaveUpStaysGivenUp) {
+    make_run();
+    {
+        const auto opened = open("250");
+        TinyState state;
+        const auto resumed =
+            resume_load(opened.value(), parse_resume_request("250").value(), load_into(state));
+        Manifest manifest = tiny_manifest(opened.value().run.identity().run_id, 250);
+        begin_lineage(manifest, resumed.value().entry.manifest, 2);
+        ASSERT_TRUE(save(opened.value().run, manifest).ok());
+    }
+    flip_bit(in_run("rolling/step_00000250-r2/checkpoint.json"), 100);
+    // The second start finds it in quarantine: the first died before it published anything.
+    for (const auto* start : {"first", "second"}) {
+        const Answer answer = resume("auto");
+        ASSERT_TRUE(answer.resumed.ok()) << answer.resumed.error().what;
+        EXPECT_EQ(answer.resumed.value().entry.label(), "rolling/step_00000250") << start;
+        EXPECT_EQ(answer.state, TinyState::of_step(250));
+        EXPECT_FALSE(answer.resumed.value().is_head);
+        EXPECT_EQ(answer.resumed.value().next_lineage, 3);
+        EXPECT_FALSE(std::filesystem::exists(in_run("rolling/step_00000250-r2")));
+    }
+    EXPECT_EQ(resume("750").state, TinyState::of_step(750)) << "asked for, it is to be had";
+    // Nothing is left from before the fork.
+    for (const auto* name : {"rolling/step_00000000", "rolling/step_00000250", "best/step_00000250"}) {
+        std::filesystem::remove_all(in_run(name));
+    }
+    const Answer answer = resume("auto");
+    EXPECT_EQ(answer.state, TinyState::of_step(750));
+    EXPECT_FALSE(answer.resumed.value().is_head);
+}
+
 TEST_F(ResumeLoad, UnreadableNowIsSkippedNotMoved) {
     make_run();
     const auto opened = open();
