@@ -403,7 +403,8 @@ Result<ResumedFrom> resume_load(const OpenedRun& opened,
     }
     ResumedFrom resumed = outcome_of(std::move(found).value());
     const Identity& identity = resumed.entry.manifest.identity;
-    const Catalog now = run.scan();
+    const bool is_as_before = resumed.fallbacks.empty() && resumed.repairs.empty();
+    const Catalog now = is_as_before ? catalog : run.scan();
     resumed.is_head = !lost && !opened.chosen_is_external && !is_backup(resumed.entry.pool) &&
                       may_continue_lineage(identity, now);
     // The first look still knows lineages whose only entry has gone to quarantine.

@@ -211,11 +211,11 @@ Status write_identity(fs::FileSystem& file_system,
     return fs::replace_file(file_system, paths.in_run(kRunFileName), text.value());
 }
 
-// Between looking and locking somebody else may have begun a run here.
-Status unchanged_since(fs::FileSystem& file_system, const RunView& before) {
-    const Result<RunView> now = view_run(file_system, before.paths);
+// Between looking and locking somebody else may have begun a run here. Answers the second look.
+Result<RunView> unchanged_since(fs::FileSystem& file_system, const RunView& before) {
+    Result<RunView> now = view_run(file_system, before.paths);
     if (!now.ok()) {
-        return now.error();
+        return now;
     }
     const bool same_run = !now.value().identity || !before.identity ||
                           now.value().identity->run_id == before.identity->run_id;
@@ -225,13 +225,14 @@ Status unchanged_since(fs::FileSystem& file_system, const RunView& before) {
             fmt::format("{} changed while it was opened: start again", before.paths.directory),
             0};
     }
-    return Status{};
+    return now;
 }
 
-void tidy_at_start(const RunDirectory& run, TransferBuffers& buffers) {
+// `seen` is what lies there, as the look under the lock found it.
+void tidy_at_start(const RunDirectory& run, Catalog seen, TransferBuffers& buffers) {
+    std::erase_if(seen.entries, [](const Entry& entry) { return is_backup(entry.pool); });
     Reclaimer reclaimer(run.file_system(), run.paths());
-    ReclaimReport report = reclaimer.complete_owed(
-        scan_pools(run.file_system(), run.paths(), run.identity().run_id, kRunPools), buffers);
+    ReclaimReport report = reclaimer.complete_owed(seen, buffers);
     report.merge(reclaimer.clear_leftovers());
     for (const std::string& label : report.completed) {
         base::log_info("{} was still owed and is there now", label);
@@ -307,8 +308,9 @@ Result<OpenedRun> open_run(fs::FileSystem& file_system,
     if (!lock.ok()) {
         return lock.error();
     }
-    if (const Status same = unchanged_since(file_system, choice.view); !same.ok()) {
-        return same.error();
+    Result<RunView> locked_view = unchanged_since(file_system, choice.view);
+    if (!locked_view.ok()) {
+        return locked_view.error();
     }
     const bool is_new = !choice.view.identity.has_value();
     RunIdentity identity = is_new ? options.identity : *choice.view.identity;
@@ -338,7 +340,12 @@ Result<OpenedRun> open_run(fs::FileSystem& file_system,
         .chosen = std::move(choice.chosen),
         .chosen_is_external = choice.chosen_is_external,
     };
-    tidy_at_start(opened.run, buffers);
+    // A look that knew no identity could not tell whose the entries are.
+    const bool is_of_run = locked_view.value().identity &&
+                           locked_view.value().identity->run_id == opened.run.identity().run_id;
+    tidy_at_start(opened.run,
+                  is_of_run ? std::move(locked_view.value().catalog) : opened.run.scan(),
+                  buffers);
     return opened;
 }
 

@@ -116,15 +116,15 @@ Result<RunView> view_run(fs::FileSystem& file_system, const RunPaths& paths) {
             return ours.error();
         }
     }
-    const Catalog catalog = scan_pools(
+    view.catalog = scan_pools(
         file_system, paths, view.identity ? view.identity->run_id : std::string(), pools_of(paths));
-    if (!catalog.unreadable.empty()) {
-        return Error{ErrorKind::kIo, catalog.unreadable.front(), 0};
+    if (!view.catalog.unreadable.empty()) {
+        return Error{ErrorKind::kIo, view.catalog.unreadable.front(), 0};
     }
-    view.published =
-        std::any_of(catalog.entries.begin(), catalog.entries.end(), [](const Entry& entry) {
-            return entry.state != EntryState::kForeign;
-        });
+    const std::vector<Entry>& entries = view.catalog.entries;
+    view.published = std::any_of(entries.begin(), entries.end(), [](const Entry& entry) {
+        return entry.state != EntryState::kForeign;
+    });
     if (!view.published) {
         const Result<bool> set_aside = holds_quarantined(file_system, paths);
         if (!set_aside.ok()) {

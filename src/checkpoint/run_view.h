@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/result.h"
+#include "checkpoint/catalog.h"
 #include "checkpoint/run_identity.h"
 #include "checkpoint/run_paths.h"
 #include "fs/file_system.h"
@@ -18,6 +19,8 @@ struct RunView {
     // Any entry of this run, damaged and quarantined ones included. Second copies count when they
     // lie inside.
     bool published = false;
+    // Of the pools looked at: the run's, and second copies where they lie inside.
+    Catalog catalog;
 };
 
 // kInvalid when the path is a file, or a non-empty directory of something else; kIo when the system

@@ -62,6 +62,19 @@ TEST_F(ResumeLoad, EachRequestFindsItsOwn) {
     }
 }
 
+// Before the lock, under it, and to choose from: one manifest of many thousands, three times.
+TEST_F(ResumeLoad, AStartScansThePoolsThreeTimes) {
+    make_run();
+    faults_.reset_count();
+    ASSERT_TRUE(resume("auto").resumed.ok());
+    const auto history = faults_.history();
+    const auto opened = std::count_if(history.begin(), history.end(), [&](const auto& call) {
+        return call.first == fs::Operation::kOpen &&
+               call.second == in_run("rolling/step_00000000/checkpoint.json");
+    });
+    EXPECT_EQ(opened, 3);
+}
+
 TEST_F(ResumeLoad, RollbackBeginsALineageThatWinsFromThenOn) {
     make_run();
     {
