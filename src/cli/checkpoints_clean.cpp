@@ -96,11 +96,10 @@ bool may_clean_backups(fs::FileSystem& file_system, const StoredRun& run) {
     if (!run.paths.backup_is_inside()) {
         return false;
     }
-    const base::Status ours =
-        checkpoint::check_backup_root(file_system, run.paths, run.run_id);
+    const base::Status ours = checkpoint::check_backup_root(file_system, run.paths, run.run_id);
     const bool is_unmarked = !ours.ok() && ours.error().kind == base::ErrorKind::kNotFound;
-    const bool is_foreign = std::any_of(
-        run.catalog.entries.begin(), run.catalog.entries.end(), [](const Entry& entry) {
+    const bool is_foreign =
+        std::any_of(run.catalog.entries.begin(), run.catalog.entries.end(), [](const Entry& entry) {
             return checkpoint::is_backup(entry.pool) &&
                    entry.state == checkpoint::EntryState::kForeign;
         });

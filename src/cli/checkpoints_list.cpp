@@ -307,7 +307,8 @@ CheckpointsAction checkpoints_list_action() {
             .text =
                 "\nGrouped by why it is kept. `own` is what deleting that one would free; `shared` "
                 "is held by another\n"
-                "name too (pools share files). `-r2` in a name: what was trained after the first rollback. "
+                "name too (pools share files). `-r2` in a name: what was trained after the first "
+                "rollback. "
                 "Bytes are not\n"
                 "read: `verify` does that.\n\n"
                 "  holdfast checkpoints list checkpoints/demo\n"

@@ -311,8 +311,7 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
             : start_from_checkpoint(opened, request.resume, settings, environment, training);
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
-    const RunLength length{
-        point.start.position.step, total, training.windows().window_count()};
+    const RunLength length{point.start.position.step, total, training.windows().window_count()};
     const std::uint64_t bytes_each = checkpoint_bytes(training.snapshot());
     if (!point.start.must_publish_first && is_finished(opened.run, point, total)) {
         base::log_info(

@@ -149,8 +149,8 @@ void Trainer::note_best(const telemetry::StepMetrics& metrics) {
     if (!loss || !std::isfinite(*loss) || (best_ && *loss >= best_->val_loss)) {
         return;
     }
-    std::optional<checkpoint::BestSoFar> before = std::exchange(
-        best_, checkpoint::BestSoFar{position_.step, *loss, validation_fingerprint_});
+    std::optional<checkpoint::BestSoFar> before =
+        std::exchange(best_, checkpoint::BestSoFar{position_.step, *loss, validation_fingerprint_});
     try {
         if (parts_.saver.newest_step() == position_.step) {
             parts_.saver.link_last_save(Pool::kBest);
@@ -431,8 +431,7 @@ TrainerResult Trainer::out_of_memory(const std::string& what) {
     } else {
         parts_.progress.finish();
         result = result_now();
-        result.deadline_seconds =
-            base::monotonic_seconds() + options_.train.stop_deadline_seconds;
+        result.deadline_seconds = base::monotonic_seconds() + options_.train.stop_deadline_seconds;
         result.reason = fmt::format("a step was half done, so nothing is saved; {}",
                                     newest_in_words(parts_.saver));
     }

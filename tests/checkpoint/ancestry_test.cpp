@@ -72,8 +72,8 @@ TEST(Ancestry, ALostLineBeganAtTheLowestStepOfItsNamesOrBefore) {
     EXPECT_FALSE(find_lost_line(catalog, {}).has_value());
     EXPECT_FALSE(find_lost_line(catalog, {{2, 250, {}}}).has_value()) << "it can be used";
     EXPECT_FALSE(find_lost_line(catalog, {{3, -1, {}}}).has_value()) << "no name tells a step";
-    const auto lost =
-        find_lost_line(catalog, {{3, 90, {}}, {4, 280, {}}, {4, 250, {}}, {4, -1, {}}, {2, 10, {}}});
+    const auto lost = find_lost_line(
+        catalog, {{3, 90, {}}, {4, 280, {}}, {4, 250, {}}, {4, -1, {}}, {2, 10, {}}});
     ASSERT_TRUE(lost.has_value());
     EXPECT_EQ(lost->lineage, 4);
     EXPECT_EQ(lost->fork_step_max, 250);

@@ -122,7 +122,8 @@ TEST_F(ResumeLoad, WhatALostLineageGaveUpStaysGivenUp) {
     }
     EXPECT_EQ(resume("750").state, TinyState::of_step(750)) << "asked for, it is to be had";
     // Nothing is left from before the fork.
-    for (const auto* name : {"rolling/step_00000000", "rolling/step_00000250", "best/step_00000250"}) {
+    for (const auto* name :
+         {"rolling/step_00000000", "rolling/step_00000250", "best/step_00000250"}) {
         std::filesystem::remove_all(in_run(name));
     }
     const Answer answer = resume("auto");
