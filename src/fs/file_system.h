@@ -49,6 +49,8 @@ enum class OpenMode {
     kRead,         // must exist
     kCreateNew,    // O_EXCL: must not exist; read and write
     kReadWrite,    // must exist
+    kWriteOnly,    // must exist; a network disk then never completes a page by reading it, so that
+                   // machines may write to one page of a file
     kAppend,       // made when missing; every write goes to the end
     kOpenOrCreate  // made when missing; read and write
 };

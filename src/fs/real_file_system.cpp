@@ -157,6 +157,9 @@ public:
             case OpenMode::kReadWrite:
                 flags |= O_RDWR;
                 break;
+            case OpenMode::kWriteOnly:
+                flags |= O_WRONLY;
+                break;
             case OpenMode::kAppend:
                 flags |= O_RDWR | O_CREAT | O_APPEND;
                 break;

@@ -39,6 +39,9 @@ public:
     base::Result<std::size_t> read_at(std::span<std::byte> buffer, std::uint64_t offset) override {
         const std::scoped_lock lock(owner_.mutex_);
         const DiskInode& inode = *owner_.image_.find(inode_);
+        if (options_.mode == OpenMode::kWriteOnly) {
+            return base::error_from_errno("read", path_, EBADF);
+        }
         if (inode.type == EntryType::kDirectory) {
             return base::error_from_errno("read", path_, EISDIR);
         }

@@ -145,7 +145,9 @@ Result<std::unique_ptr<File>> SimulatedFileSystem::open(const std::string& path,
                                                         const OpenOptions& options) {
     const std::scoped_lock lock(mutex_);
     const char* verb = options.mode == OpenMode::kCreateNew ? "create" : "open";
-    const bool must_exist = options.mode == OpenMode::kRead || options.mode == OpenMode::kReadWrite;
+    const bool must_exist = options.mode == OpenMode::kRead ||
+                            options.mode == OpenMode::kReadWrite ||
+                            options.mode == OpenMode::kWriteOnly;
     Place place = resolve(path, options.mode != OpenMode::kCreateNew);
     int os_errno = place.os_errno;
     if (os_errno == 0 && place.inode == kNoInode && must_exist) {

@@ -143,6 +143,7 @@ private:
             constexpr std::array kModes{OpenMode::kRead,
                                         OpenMode::kCreateNew,
                                         OpenMode::kReadWrite,
+                                        OpenMode::kWriteOnly,
                                         OpenMode::kAppend,
                                         OpenMode::kOpenOrCreate};
             const OpenMode mode = kModes.at(choice.call / 20 % kModes.size());
@@ -161,7 +162,7 @@ private:
     }
 
     static std::string change(File& file, const Choice& choice) {
-        switch (choice.call / 100 % 4) {
+        switch (choice.call / 120 % 4) {
             case 0:
                 return told(file.write_at(bytes_of(choice), choice.offset));
             case 1:
