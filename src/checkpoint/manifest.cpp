@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "checkpoint/file_record_json.h"
 #include "checkpoint/strict_json.h"
 
 namespace holdfast::checkpoint {
@@ -42,52 +43,6 @@ Identity read_identity(const Json& json, const std::string& where, FieldReader& 
     return identity;
 }
 
-std::string file_line(const FileRecord& file) {
-    Json chunks = Json::array();
-    for (const ChunkRecord& chunk : file.chunks) {
-        chunks.push_back(Json::array({chunk.bytes, base::to_hex(chunk.checksum)}));
-    }
-    return Json{{"name", file.name},
-                {"bytes", file.bytes},
-                {"checksum", base::to_hex(file.checksum)},
-                {"chunks", std::move(chunks)}}
-        .dump();
-}
-
-FileRecord read_file_record(const Json& json, FieldReader& outer) {
-    FieldReader fields(json, "a file");
-    FileRecord file;
-    file.name = fields.text("name");
-    file.bytes = fields.unsigned_integer("bytes");
-    file.checksum = fields.hex64("checksum");
-    std::uint64_t sum = 0;
-    for (const Json& pair : fields.array("chunks")) {
-        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_unsigned() ||
-            !pair[1].is_string()) {
-            fields.fail("has a chunk that is not [bytes, checksum]");
-            break;
-        }
-        const auto bytes = pair[0].get<std::uint64_t>();
-        const auto checksum = base::parse_hex64(pair[1].get<std::string>());
-        if (bytes == 0 || bytes > kChunkBytes || !checksum) {
-            fields.fail("has a chunk with an impossible size or checksum");
-            break;
-        }
-        sum += bytes;
-        file.chunks.push_back(ChunkRecord{bytes, *checksum});
-    }
-    if (fields.ok() && !is_plain_file_name(file.name)) {
-        fields.fail("has a name that is not a plain file name");
-    }
-    if (fields.ok() && (sum != file.bytes || file.checksum != chunks_checksum(file.chunks))) {
-        fields.fail("has chunks that do not add up to it");
-    }
-    if (const Status status = fields.done(); !status.ok()) {
-        outer.fail(status.error().what);
-    }
-    return file;
-}
-
 // What must hold of a manifest beyond the type of each field. Empty when it holds.
 std::string find_contradiction(const Manifest& m) {
     if (!is_save_id(m.run_id) || !is_save_id(m.identity.save_id)) {
@@ -116,8 +71,7 @@ std::string find_contradiction(const Manifest& m) {
     }
     std::vector<std::string> names;
     for (const FileRecord& file : m.files) {
-        if (!is_plain_file_name(file.name) || file.name == kManifestName ||
-            file.checksum != chunks_checksum(file.chunks)) {
+        if (!is_data_file_name(file.name) || file.checksum != chunks_checksum(file.chunks)) {
             return "a file's name or checksum is impossible";
         }
         names.push_back(file.name);
@@ -180,7 +134,7 @@ std::string print_body(const Manifest& m) {
     line("readback", m.readback == Readback::kDevice ? "device" : "cache");
     text += "\"files\":[\n";
     for (std::size_t i = 0; i < m.files.size(); ++i) {
-        text += file_line(m.files[i]) + (i + 1 < m.files.size() ? ",\n" : "\n");
+        text += file_record_json(m.files[i]).dump() + (i + 1 < m.files.size() ? ",\n" : "\n");
     }
     text += "],\n";
     return text;
@@ -296,6 +250,10 @@ bool is_plain_file_name(std::string_view name) {
     };
     return !name.empty() && name.size() <= 255 && name.front() != '.' &&
            std::all_of(name.begin(), name.end(), plain);
+}
+
+bool is_data_file_name(std::string_view name) {
+    return is_plain_file_name(name) && name != kManifestName;
 }
 
 Result<std::string> print_manifest(const Manifest& manifest) {

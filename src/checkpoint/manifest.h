@@ -127,5 +127,7 @@ base::Result<Manifest> parse_manifest(std::string_view text);
 
 // 1..255 bytes of letters, digits, '.', '_', '-'; not starting with '.'.
 bool is_plain_file_name(std::string_view name);
+// A plain file name that is not the manifest's: what `files` may list.
+bool is_data_file_name(std::string_view name);
 
 }  // namespace holdfast::checkpoint

@@ -210,6 +210,50 @@ Result<std::string> build_safetensors_header(std::span<const TensorInfo> tensors
     return header + text;
 }
 
+Result<SafetensorsHeader> lay_out_safetensors(std::span<const TensorInfo> tensors,
+                                              const SafetensorsMetadata& metadata) {
+    const Result<std::string> text = build_safetensors_header(tensors, metadata);
+    if (!text.ok()) {
+        return text.error();
+    }
+    SafetensorsHeader header;
+    header.metadata = metadata;
+    header.data_begin = text.value().size();
+    header.file_bytes = header.data_begin;
+    for (const TensorInfo& tensor : tensors) {
+        const std::uint64_t begin = header.file_bytes;
+        // The tensors fit together, or the header could not be built; the header before them need
+        // not.
+        if (__builtin_add_overflow(begin, tensor_bytes(tensor).value_or(0), &header.file_bytes)) {
+            return Error{ErrorKind::kInvalid, "a file of these tensors has an impossible size", 0};
+        }
+        header.slots.push_back({tensor, begin, header.file_bytes});
+    }
+    return header;
+}
+
+Result<ByteRange> element_bytes(const SafetensorsHeader& layout,
+                                std::string_view name,
+                                std::uint64_t element_begin,
+                                std::uint64_t element_end) {
+    const SafetensorsHeader::Slot* slot = layout.find(name);
+    if (slot == nullptr) {
+        return Error{ErrorKind::kInvalid, fmt::format("the file has no tensor {}", name), 0};
+    }
+    const std::uint64_t elements = tensor_elements(slot->tensor.shape).value_or(0);
+    if (element_begin > element_end || element_end > elements) {
+        return Error{ErrorKind::kInvalid,
+                     fmt::format("tensor {} has {} elements, {} to {} were asked for",
+                                 name,
+                                 elements,
+                                 element_begin,
+                                 element_end),
+                     0};
+    }
+    const std::uint64_t size = dtype_bytes(slot->tensor.dtype).value_or(0);
+    return ByteRange{slot->begin + element_begin * size, slot->begin + element_end * size};
+}
+
 Result<std::uint64_t> parse_safetensors_length(std::span<const std::byte> first_8_bytes,
                                                std::uint64_t file_bytes) {
     if (first_8_bytes.size() < kLengthBytes || file_bytes < kLengthBytes) {

@@ -60,6 +60,25 @@ struct SafetensorsHeader {
 base::Result<std::string> build_safetensors_header(std::span<const TensorInfo> tensors,
                                                    const SafetensorsMetadata& metadata);
 
+// The same header as a reader will see it, without its bytes: where each tensor of such a file
+// lies. Whoever has the same tensors and metadata computes the same.
+base::Result<SafetensorsHeader> lay_out_safetensors(std::span<const TensorInfo> tensors,
+                                                    const SafetensorsMetadata& metadata);
+
+// A stretch of a file, half open.
+struct ByteRange {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    bool operator==(const ByteRange&) const = default;
+};
+
+// Where the elements [element_begin, element_end) of a tensor lie. kInvalid when the file has no
+// such tensor or the tensor no such elements.
+base::Result<ByteRange> element_bytes(const SafetensorsHeader& layout,
+                                      std::string_view name,
+                                      std::uint64_t element_begin,
+                                      std::uint64_t element_end);
+
 // The N of the first 8 bytes; kCorrupt when it cannot be in a file of `file_bytes`.
 base::Result<std::uint64_t> parse_safetensors_length(std::span<const std::byte> first_8_bytes,
                                                      std::uint64_t file_bytes);

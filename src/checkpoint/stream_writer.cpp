@@ -82,6 +82,11 @@ Status StreamWriter::append(std::span<const std::byte> bytes) {
     return Status{};
 }
 
+Status StreamWriter::end_chunk() {
+    HF_CHECK(filled_ % kDirectAlignment == 0, "a chunk is cut after {} bytes", filled_);
+    return filled_ > 0 ? flush_chunk() : Status{};
+}
+
 Status StreamWriter::wait() {
     return in_flight_.valid() ? in_flight_.get() : Status{};
 }

@@ -34,6 +34,8 @@ public:
                                                               BufferUse use);
     // Copies and hashes; returns while the last chunk may still be on its way to the disk.
     base::Status append(std::span<const std::byte> bytes);
+    // Cuts a chunk here; what comes next begins another. Only after a multiple of kDirectAlignment.
+    base::Status end_chunk();
     // Everything on its way, exact length, fsync, close. The record's name is left to the caller.
     base::Result<FileRecord> finish();
 

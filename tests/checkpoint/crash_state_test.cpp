@@ -77,7 +77,7 @@ TEST_P(CrashState, P1_EveryPowerCutLeavesAResumePoint) {
                 static_cast<unsigned long long>(exploration.nested_states()));
 }
 
-// 10,500 states in all. The acts are of different times of one life: they share a few at their
+// 12,500 states in all. The acts are of different times of one life: they share a few at their
 // borders.
 INSTANTIATE_TEST_SUITE_P(Life,
                          CrashState,
@@ -86,7 +86,8 @@ INSTANTIATE_TEST_SUITE_P(Life,
                                            ActToExplore{Act::kRetention, 2000},
                                            ActToExplore{Act::kLeftovers, 2000},
                                            ActToExplore{Act::kRepair, 500},
-                                           ActToExplore{Act::kRollback, 2000}),
+                                           ActToExplore{Act::kRollback, 2000},
+                                           ActToExplore{Act::kParts, 2000}),
                          [](const auto& of) {
                              return std::string(
                                  kActNames.at(static_cast<std::size_t>(of.param.act)));
@@ -172,6 +173,7 @@ const std::vector<Wait>& waits() {
         {"backup trash after deleting", Act::kRetention},
         {"pool after quarantine", Act::kRepair, apart},
         {"quarantine", Act::kRepair},
+        {"shared tensor file", Act::kParts},
     };
     return kWaits;
 }

@@ -15,35 +15,45 @@ namespace holdfast::checkpoint {
 
 namespace {
 
-// The tensor files of a step are the same bytes wherever and whenever they are written.
-std::pair<std::uint64_t, std::uint64_t> tensor_digests(std::int64_t step) {
-    static std::map<std::int64_t, std::pair<std::uint64_t, std::uint64_t>> known;
-    const auto found = known.find(step);
-    if (found != known.end()) {
-        return found->second;
+using Digests = std::map<std::string, std::uint64_t>;  // by file name
+
+Digests digests_in(const fs::DiskImage& image, const std::string& folder) {
+    Digests digests;
+    for (const auto& [name, number] : image.find(image.at(folder))->entries) {
+        if (name != kManifestName) {
+            digests[name] = fs::digest_of_bytes(image.find(number)->bytes);
+        }
+    }
+    return digests;
+}
+
+// The tensor files of a step are the same bytes wherever and whenever so many ranks write them.
+const Digests& tensor_digests(std::int64_t step, std::int64_t rank_count) {
+    static std::map<std::pair<std::int64_t, std::int64_t>, Digests> known;
+    const auto [place, is_new] = known.try_emplace({step, rank_count});
+    if (!is_new) {
+        return place->second;
     }
     fs::SimulatedFileSystem disk;
     HF_CHECK(disk.make_directory(kRunPath).ok(), "no directory in a new simulated disk");
     const std::string id = make_save_id();
-    auto save = PendingSave::open(disk, RunPaths::of(kRunPath), id, kTinyBytes, shared_buffers());
+    auto begun = PendingSave::open(disk, RunPaths::of(kRunPath), id, kTinyBytes, shared_buffers());
     const TinyState state = TinyState::of_step(step);
-    const bool added = save.value().add(kModelFileName, state.model_sources()).ok() &&
-                       save.value().add(optimizer_file_name(1, 1), state.optimizer_sources()).ok();
-    HF_CHECK(added, "a save on a new simulated disk failed");
-    const fs::DiskImage image = disk.image();
-    const std::string folder = kRunPath + '/' + pending_name(id) + '/';
-    const auto digest = [&](const std::string& name) {
-        return fs::digest_of_bytes(image.find(image.at(folder + name))->bytes);
-    };
-    return known[step] = {digest(std::string(kModelFileName)), digest(optimizer_file_name(1, 1))};
+    const Manifest manifest = tiny_manifest(make_save_id(), step);
+    const auto save =
+        rank_count == 1
+            ? sealed_save(std::move(begun), manifest)
+            : sealed_parted_save(
+                  disk, std::move(begun), parted(state, rank_count), manifest, shared_buffers());
+    HF_CHECK(save.ok(), "a save on a new simulated disk failed");
+    place->second = digests_in(disk.image(), kRunPath + '/' + pending_name(id));
+    return place->second;
 }
 
 bool has_right_bytes(const fs::DiskImage& image, const Entry& entry) {
-    const auto digest = [&](const std::string& name) {
-        return fs::digest_of_bytes(image.find(image.at(entry.path + '/' + name))->bytes);
-    };
-    return tensor_digests(entry.manifest.identity.step) ==
-           std::pair(digest(std::string(kModelFileName)), digest(optimizer_file_name(1, 1)));
+    // The model's file, and one of the optimizer for each rank.
+    const auto ranks = static_cast<std::int64_t>(entry.manifest.files.size()) - 1;
+    return digests_in(image, entry.path) == tensor_digests(entry.manifest.identity.step, ranks);
 }
 
 std::string judge_identity(const TinyTrainer& trainer, const Expectation& expected) {

@@ -29,7 +29,8 @@ public:
                                    &Life::retention,
                                    &Life::leftovers,
                                    &Life::repair,
-                                   &Life::rollback};
+                                   &Life::rollback,
+                                   &Life::parts};
         for (std::size_t i = 0; i <= static_cast<std::size_t>(last); ++i) {
             (this->*kActs.at(i))();
         }
@@ -74,11 +75,13 @@ private:
         }
         expect_from(disk_->operations().size());
     }
-    PublishedCheckpoint save(TinyTrainer& trainer, std::vector<Pool> owed = {}) {
+    PublishedCheckpoint save(TinyTrainer& trainer,
+                             std::vector<Pool> owed = {},
+                             std::int64_t rank_count = 1) {
         step_ += 250;
         trainer.log(step_ - 2);
         trainer.log(step_ - 1);
-        const auto published = trainer.save(step_, std::move(owed));
+        const auto published = trainer.save(step_, std::move(owed), rank_count);
         EXPECT_TRUE(published.ok()) << record_.name << ": " << published.error().what;
         promise(trainer);
         trainer.log(step_);
@@ -258,6 +261,40 @@ private:
             save(trainer, {Pool::kBest});
             tidy(trainer, limits);
             save(trainer);
+            tidy(trainer, limits);
+        }
+        end();
+    }
+    // Saves of two and three ranks. In one a rank's sync fails, so that the save is dropped; in
+    // another the process dies while ranks write, and the next one clears up.
+    void parts() {
+        RetentionLimits limits;
+        limits.keep_rolling = 2;
+        begin(Act::kParts, limits);
+        expect_log_lines();
+        {
+            fs::FaultFileSystem faults(*disk_);
+            TinyTrainer trainer(faults, kRunPath, limits);
+            start(trainer);
+            save(trainer, {Pool::kBest}, 2);
+            tidy(trainer, limits);
+            faults.arm({.at_call = 2,
+                        .operation = fs::Operation::kSync,
+                        .path_part = std::string(kModelFileName)});
+            EXPECT_FALSE(trainer.save(step_ + 250, {}, 2).ok());
+            save(trainer, {}, 2 + static_cast<std::int64_t>(variant_ % 2));
+            tidy(trainer, limits);
+            faults.arm({.at_call = 3 + variant_ % 2,
+                        .operation = fs::Operation::kWrite,
+                        .path_part = std::string(kModelFileName),
+                        .crash = true});
+            EXPECT_FALSE(trainer.save(step_ + 250, {}, 2).ok());
+            EXPECT_TRUE(faults.fired()) << record_.name;
+        }
+        {
+            TinyTrainer trainer(*disk_, kRunPath, limits);
+            start(trainer);
+            save(trainer, {Pool::kBest}, 3);
             tidy(trainer, limits);
         }
         end();

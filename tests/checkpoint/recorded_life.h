@@ -48,9 +48,10 @@ enum class Act {
     kLeftovers,  // a process dies in a save and in a deletion, the next one clears up
     kRepair,     // damaged entries go to quarantine, an older one is taken
     kRollback,   // an older step is chosen and begins a lineage; what is superseded goes first
+    kParts,      // saves that ranks write together; a rank dies in one, all die in the next
 };
 inline constexpr std::array kActNames{
-    "opening", "pools", "retention", "leftovers", "repair", "rollback"};
+    "opening", "pools", "retention", "leftovers", "repair", "rollback", "parts"};
 inline constexpr std::size_t kActCount = kActNames.size();
 
 // Lives up to and including `act` and answers it. `variant` changes the steps and the pools.

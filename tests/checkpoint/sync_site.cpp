@@ -1,5 +1,6 @@
 #include "sync_site.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace holdfast::checkpoint {
@@ -16,7 +17,12 @@ std::string file_site(const RecordedAct& act, std::size_t operation) {
         return "manifest";
     }
     if (name.ends_with(".safetensors")) {
-        return "tensor file";
+        // Several ranks wait for a file that they share, each for itself.
+        const auto same = [&](const DiskOperation& other) {
+            return other.kind == Kind::kSyncFile && other.inode == sync.inode;
+        };
+        const auto waits = std::count_if(act.operations.begin(), act.operations.end(), same);
+        return waits > 1 ? "shared tensor file" : "tensor file";
     }
     if (name.starts_with("run.json")) {
         return "run.json";

@@ -31,6 +31,15 @@ OpenRunOptions tiny_options(const std::string& directory, const ResumeRequest& r
 
 }  // namespace
 
+PartedState parted(const TinyState& state, std::int64_t rank_count) {
+    const auto ranks = static_cast<std::uint64_t>(rank_count);
+    PartedState parts{
+        state.model_sources(), state.optimizer_sources(), {}, Ownership{}, Ownership{}};
+    parts.model_owned = cut_evenly(elements_of(parts.model), ranks);
+    parts.optimizer_owned = cut_evenly(elements_of(parts.optimizer), ranks);
+    return parts;
+}
+
 TinyTrainer::TinyTrainer(fs::FileSystem& file_system, std::string directory, RetentionLimits limits)
     : file_system_(file_system), directory_(std::move(directory)), limits_(limits) {}
 
@@ -103,7 +112,9 @@ void TinyTrainer::log(std::int64_t step) {
     log_->append(line);
 }
 
-Result<PublishedCheckpoint> TinyTrainer::save(std::int64_t step, std::vector<Pool> owed) {
+Result<PublishedCheckpoint> TinyTrainer::save(std::int64_t step,
+                                              std::vector<Pool> owed,
+                                              std::int64_t rank_count) {
     if (const Status synced = log_->sync(); !synced.ok()) {
         return synced.error();
     }
@@ -113,8 +124,14 @@ Result<PublishedCheckpoint> TinyTrainer::save(std::int64_t step, std::vector<Poo
     manifest.owed = std::move(owed);
     const telemetry::LogPosition position = log_->position();
     manifest.log = {position.bytes, position.checksum};
-    Result<PendingSave> pending =
-        sealed_save(run().begin_save(make_save_id(), kTinyBytes, shared_buffers()), manifest);
+    Result<PendingSave> begun = run().begin_save(make_save_id(), kTinyBytes, shared_buffers());
+    const TinyState state = TinyState::of_step(step);
+    Result<PendingSave> pending = rank_count == 1 ? sealed_save(std::move(begun), manifest)
+                                                  : sealed_parted_save(file_system_,
+                                                                       std::move(begun),
+                                                                       parted(state, rank_count),
+                                                                       manifest,
+                                                                       shared_buffers());
     if (!pending.ok()) {
         return pending.error();
     }

@@ -14,9 +14,13 @@
 #include "checkpoint/run_directory.h"
 #include "checkpoint_fixture.h"
 #include "fs/file_system.h"
+#include "parted_save.h"
 #include "telemetry/metrics_log.h"
 
 namespace holdfast::checkpoint {
+
+// `state` cut evenly, which borrows it.
+PartedState parted(const TinyState& state, std::int64_t rank_count);
 
 class TinyTrainer {
 public:
@@ -27,7 +31,10 @@ public:
     // One line of metrics.jsonl.
     void log(std::int64_t step);
     // The log is synced, the state of `step` published, the owed pools joined, `latest` moved.
-    base::Result<PublishedCheckpoint> save(std::int64_t step, std::vector<Pool> owed = {});
+    // With more than one rank each writes its part (parted_save.h), one after the other.
+    base::Result<PublishedCheckpoint> save(std::int64_t step,
+                                           std::vector<Pool> owed = {},
+                                           std::int64_t rank_count = 1);
     base::Result<PublishedCheckpoint> link(const PublishedCheckpoint& published, Pool pool);
     // What the backup writer does, in this thread: a copy into `pool`, then the one before it goes.
     base::Result<PublishedCheckpoint> copy(const PublishedCheckpoint& published, Pool pool);

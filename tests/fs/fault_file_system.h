@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <condition_variable>
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -54,6 +55,7 @@ struct Fault {
     bool for_ever = false;     // this call and all later matching ones; else this one only
     bool crash = false;        // from this call on every call fails, whatever it is
     bool short_write = false;  // the call transfers half (at least 1 byte) and succeeds
+    bool kill = false;         // the process ends before the call, by SIGKILL
 };
 
 class FaultFileSystem : public FileSystem {
@@ -96,7 +98,13 @@ public:
     void reset_count() {
         const std::scoped_lock lock(mutex_);
         calls_ = 0;
+        bytes_read_ = 0;
         history_.clear();
+    }
+    // Bytes that came back from File::read_at since then.
+    [[nodiscard]] std::uint64_t bytes_read() const {
+        const std::scoped_lock lock(mutex_);
+        return bytes_read_;
     }
     // Whether the armed fault has happened.
     [[nodiscard]] bool fired() const {
@@ -201,6 +209,9 @@ private:
         }
         fired_ = true;
         crashed_ = fault_->crash;
+        if (fault_->kill) {
+            ::raise(SIGKILL);
+        }
         if (fault_->short_write) {
             if (shorten != nullptr) {
                 *shorten = true;
@@ -214,6 +225,7 @@ private:
     mutable std::mutex mutex_;
     std::optional<Fault> fault_;
     std::uint64_t calls_ = 0;
+    std::uint64_t bytes_read_ = 0;
     std::uint64_t matching_ = 0;
     bool crashed_ = false;
     bool fired_ = false;
@@ -232,7 +244,12 @@ public:
         if (auto error = owner_.check(Operation::kRead, path_)) {
             return *error;
         }
-        return inner_->read_at(buffer, offset);
+        base::Result<std::size_t> count = inner_->read_at(buffer, offset);
+        if (count.ok()) {
+            const std::scoped_lock lock(owner_.mutex_);
+            owner_.bytes_read_ += count.value();
+        }
+        return count;
     }
     base::Result<std::size_t> write_at(std::span<const std::byte> bytes,
                                        std::uint64_t offset) override {
@@ -261,7 +278,10 @@ public:
         return error ? *error : inner_->truncate(bytes);
     }
     base::Status reserve(std::uint64_t bytes) override {
-        const auto error = owner_.check(Operation::kReserve, path_);
+        auto error = owner_.check(Operation::kReserve, path_);
+        if (error && error->os_errno == EOPNOTSUPP) {
+            error->kind = base::ErrorKind::kInvalid;  // as the seam says
+        }
         return error ? *error : inner_->reserve(bytes);
     }
     base::Status drop_cache() override {
