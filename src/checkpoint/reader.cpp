@@ -80,6 +80,14 @@ std::vector<std::span<std::byte>> parts_of(const ChunkJob& job, std::span<std::b
     return parts;
 }
 
+// Whether a byte of [begin, end) goes anywhere.
+bool holds_any(std::uint64_t begin,
+               std::uint64_t end,
+               const std::vector<Destination>& destinations) {
+    const auto to = std::upper_bound(destinations.begin(), destinations.end(), begin, ends_after);
+    return to != destinations.end() && to->file_begin < end;
+}
+
 // From the page cache straight to its place, compared there and cleared when it is wrong; from the
 // device through the buffer.
 Status run_job(const ChunkJob& job, std::span<std::byte> buffer) {
@@ -135,10 +143,14 @@ Status run_jobs(const std::vector<ChunkJob>& jobs,
 void add_jobs(const ChunkFile& file,
               const FileRecord& record,
               const std::vector<Destination>* destinations,
+              ReadScope scope,
               std::vector<ChunkJob>& jobs) {
     std::uint64_t offset = 0;
     for (const ChunkRecord& chunk : record.chunks) {
-        jobs.push_back(ChunkJob{&file, offset, chunk, destinations});
+        if (scope == ReadScope::kWholeFiles ||
+            holds_any(offset, offset + chunk.bytes, *destinations)) {
+            jobs.push_back(ChunkJob{&file, offset, chunk, destinations});
+        }
         offset += chunk.bytes;
     }
 }
@@ -356,7 +368,9 @@ Status Reader::load(std::span<const TensorTarget> targets,
     std::vector<ChunkJob> jobs;
     direct.reserve(state_->files.size());
     for (std::size_t i = 0; i < state_->files.size(); ++i) {
-        if (unrequested == Unrequested::kSkip && by_file[i].empty()) {
+        const bool is_whole =
+            unrequested == Unrequested::kRefuse && options.scope == ReadScope::kWholeFiles;
+        if (by_file[i].empty() && !is_whole) {
             continue;
         }
         const ChunkFile* file = &state_->files[i];
@@ -368,7 +382,7 @@ Status Reader::load(std::span<const TensorTarget> targets,
                 file = &direct.back();
             }
         }
-        add_jobs(*file, state_->manifest.files[i], &by_file[i], jobs);
+        add_jobs(*file, state_->manifest.files[i], &by_file[i], options.scope, jobs);
     }
     return run_jobs(jobs, options.thread_count);
 }
@@ -385,7 +399,7 @@ Status Reader::verify(int thread_count, const std::function<void(std::uint64_t)>
             direct.push_back(std::move(opened).value());
             file = &direct.back();
         }
-        add_jobs(*file, state_->manifest.files[i], nullptr, jobs);
+        add_jobs(*file, state_->manifest.files[i], nullptr, ReadScope::kWholeFiles, jobs);
     }
     return run_jobs(jobs, thread_count, on_bytes);
 }

@@ -32,14 +32,24 @@ struct TensorTarget {
     std::uint64_t element_end = UINT64_MAX;  // UINT64_MAX: to the end
 };
 
+// What load() reads and compares with the manifest.
+enum class ReadScope {
+    kWholeFiles,   // all of each file that holds something asked for
+    kAskedChunks,  // the chunks that do: for a rank that wants its ranges. Of each stretch of a
+                   // file that is asked for, at most the rest of its first and of its last chunk
+                   // besides
+};
+
 struct ReadOptions {
     int thread_count = 4;
+    ReadScope scope = ReadScope::kWholeFiles;
     // Ask the device (O_DIRECT where it works, else DONTNEED), not the page cache.
     bool from_device = false;
 };
 
 enum class Unrequested {
-    kRefuse,  // a tensor nobody asked for is kInvalid: a resume restores all or nothing
+    kRefuse,  // a tensor nobody asked for is kInvalid: a resume restores all or nothing. Who takes
+              // no element of it asks for an empty range
     kSkip,    // files without a requested tensor are not read
 };
 
@@ -53,7 +63,7 @@ public:
     // Sorted by name.
     [[nodiscard]] const std::vector<LogicalTensor>& tensors() const;
 
-    // Fills every target; each file that is touched is verified whole. kInvalid names the first
+    // Fills every target; no byte of it is handed on unverified. kInvalid names the first
     // tensor that is missing, unrequested (kRefuse) or of another dtype or shape, or tells that two
     // targets ask for the same elements; nothing is written then. After any other error the targets
     // hold an unspecified mix of verified bytes, zeros and what was there before.
