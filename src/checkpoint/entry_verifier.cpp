@@ -17,8 +17,11 @@ using base::Status;
 
 namespace {
 
-// Each has its files open twice: far below the usual limit of 1024 descriptors.
 constexpr std::size_t kEntriesAtOnceMax = 16;
+// Of the 1024 that are usual. An entry that is read has each of its files open three times, and
+// there is a file for each rank that wrote it.
+constexpr std::size_t kDescriptorsMax = 768;
+constexpr std::size_t kDescriptorsOfAFile = 3;
 
 using FileIds = std::vector<std::pair<std::uint64_t, std::uint64_t>>;  // device, inode
 
@@ -111,6 +114,15 @@ void verify_group(fs::FileSystem& file_system,
     }
 }
 
+std::size_t entries_at_once(std::span<const Entry> entries) {
+    std::size_t files = 1;
+    for (const Entry& entry : entries) {
+        files = std::max(files, entry.manifest.files.size());
+    }
+    return std::clamp<std::size_t>(
+        kDescriptorsMax / (kDescriptorsOfAFile * files), 1, kEntriesAtOnceMax);
+}
+
 }  // namespace
 
 std::vector<Verification> verify_entries(fs::FileSystem& file_system,
@@ -120,11 +132,12 @@ std::vector<Verification> verify_entries(fs::FileSystem& file_system,
     std::vector<Verification> verifications(entries.size());
     std::atomic<std::size_t> next{0};
     const auto threads = static_cast<std::size_t>(std::max(options.thread_count, 1));
+    const std::size_t at_once_max = entries_at_once(entries);
     const auto work = [&] {
         for (std::size_t i = next++; i < groups.size(); i = next++) {
             // The last ones share the threads that have run out of entries.
             const std::size_t left = groups.size() - i;
-            const std::size_t at_once = std::min({threads, left, kEntriesAtOnceMax});
+            const std::size_t at_once = std::min({threads, left, at_once_max});
             verify_group(file_system,
                          entries,
                          groups[i],
@@ -135,7 +148,7 @@ std::vector<Verification> verify_entries(fs::FileSystem& file_system,
     };
     {
         std::vector<std::jthread> workers;
-        const std::size_t count = std::min({threads, groups.size(), kEntriesAtOnceMax});
+        const std::size_t count = std::min({threads, groups.size(), at_once_max});
         for (std::size_t i = 1; i < count; ++i) {
             workers.emplace_back(work);
         }

@@ -1,5 +1,7 @@
 // What is done with any checkpoint is done with one that ranks wrote: several optimizer files,
 // chunks cut anywhere.
+#include <sys/resource.h>
+
 #include <gmock/gmock.h>
 
 #include "checkpoint/backup_writer.h"
@@ -109,6 +111,27 @@ TEST_F(PartedEntry, SavesOfOneRankAndOfSeveralFollowEachOtherInOneRun) {
     EXPECT_THAT(labels(), ElementsAre("rolling/step_00000008", "rolling/step_00000009"));
     EXPECT_EQ(hash_of(in_run("rolling/step_00000008")),
               hash_of(save_parts(opened_->run, next.evenly(2), 8).value().path));
+}
+
+// Many ranks, many entries, as many threads as there may be: the descriptors suffice all the same.
+TEST_F(PartedEntry, ManyPartsDoNotTakeAllDescriptors) {
+    const auto wide = save_parts(opened_->run, state_.evenly(60), 8);
+    ASSERT_TRUE(wide.ok()) << wide.error().what;
+    for (int copy = 2; copy <= 16; ++copy) {
+        std::filesystem::copy(wide.value().path, wide.value().path + '.' + std::to_string(copy));
+    }
+    const std::vector<Entry> entries = opened_->run.scan().entries;
+    ASSERT_THAT(entries, SizeIs(17));
+    rlimit usual{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+    rlimit few = usual;
+    few.rlim_cur = 1024;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const auto verified = verify_entries(*file_system_, entries, {.thread_count = 16});
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+    for (const Verification& one : verified) {
+        EXPECT_EQ(one.verdict, Verdict::kSound) << one.why;
+    }
 }
 
 }  // namespace
