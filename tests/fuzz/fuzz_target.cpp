@@ -19,6 +19,7 @@ constexpr std::size_t kBytes = 128;
 
 constexpr std::array kTargets{
     FuzzTarget{"manifest", check_manifest, manifest_seeds, kJson},
+    FuzzTarget{"part_record", check_part_record, part_record_seeds, kJson},
     FuzzTarget{"run_identity", check_run_identity, run_identity_seeds, kJson},
     FuzzTarget{"safetensors", check_safetensors, safetensors_seeds, kJson},
     FuzzTarget{"checkpoint_reader", check_checkpoint_reader, checkpoint_reader_seeds, kJson},

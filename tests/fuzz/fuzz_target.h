@@ -38,6 +38,8 @@ bool check_within_bound(const FuzzTarget& target, std::string_view input);
 
 bool check_manifest(std::string_view input);
 std::vector<std::string> manifest_seeds();
+bool check_part_record(std::string_view input);
+std::vector<std::string> part_record_seeds();
 bool check_run_identity(std::string_view input);
 std::vector<std::string> run_identity_seeds();
 bool check_safetensors(std::string_view input);
