@@ -137,10 +137,11 @@ def grouped(commands, paths, folder, jobs):
         groups = []
         while left:
             name = f"{room}-{hashlib.sha256(' '.join(flags).encode()).hexdigest()[:6]}-{len(groups)}"
-            group = Group(name, left, compiler, folder)
-            bad = group.colliding() if len(left) > 1 else set()
-            good = [path for path in left if path not in bad] or left[:1]
-            if good != left:
+            good = left
+            group = Group(name, good, compiler, folder)
+            # Again without them: a source that does not compile hides what comes after it.
+            while len(good) > 1 and (bad := group.colliding()):
+                good = [path for path in good if path not in bad] or left[:1]
                 group = Group(name, good, compiler, folder)
             groups.append(group)
             left = [path for path in left if path not in good]
