@@ -31,6 +31,7 @@ constexpr std::array kTargets{
     FuzzTarget{"step_metrics", check_step_metrics, step_metrics_seeds, kJson},
     FuzzTarget{"config_file", check_config_file, config_file_seeds, kJson},
     FuzzTarget{"option_text", check_option_text, option_text_seeds, kJson},
+    FuzzTarget{"launch_environment", check_launch_environment, launch_environment_seeds, kBytes},
     FuzzTarget{"tokenizer", check_tokenizer, tokenizer_seeds, kBytes},
     FuzzTarget{"encoder", check_encoder, tokenizer_seeds, kBytes},
 };

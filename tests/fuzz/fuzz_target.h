@@ -62,6 +62,8 @@ bool check_config_file(std::string_view input);
 std::vector<std::string> config_file_seeds();
 bool check_option_text(std::string_view input);
 std::vector<std::string> option_text_seeds();
+bool check_launch_environment(std::string_view input);
+std::vector<std::string> launch_environment_seeds();
 bool check_tokenizer(std::string_view input);
 bool check_encoder(std::string_view input);
 std::vector<std::string> tokenizer_seeds();
