@@ -53,7 +53,8 @@ std::int64_t steps_total(const config::Settings& settings, std::int64_t windows_
 void choose_automatics(config::ResolvedSettings& resolved,
                        std::int64_t vocab_size,
                        std::int64_t windows_per_epoch,
-                       at::Device device) {
+                       at::Device device,
+                       const dist::RankPlace& place) {
     config::Settings& settings = resolved.settings;
     const auto choose = [&](std::string_view key, std::int64_t value) {
         config::set_chosen(resolved, key, fmt::format("{}", value));
@@ -62,10 +63,11 @@ void choose_automatics(config::ResolvedSettings& resolved,
         choose("model.vocab_size", vocab_size);
     }
     if (settings.run.threads == 0) {
-        choose("threads", std::max<std::int64_t>(1, std::thread::hardware_concurrency()));
+        const std::int64_t cores = std::thread::hardware_concurrency();
+        choose("threads", std::max<std::int64_t>(1, cores / place.local_size));
     }
     if (settings.batch.lanes == 0) {
-        choose("batch.lanes", 1);
+        choose("batch.lanes", place.size);
     }
     const std::int64_t sequences =
         settings.batch.batch_tokens / settings.model.block_size / settings.batch.lanes;

@@ -7,6 +7,7 @@
 #include <c10/core/Device.h>
 
 #include "config/resolved_settings.h"
+#include "dist/rank_place.h"
 
 namespace holdfast::cli {
 
@@ -20,9 +21,12 @@ std::int64_t steps_total(const config::Settings& settings, std::int64_t windows_
 
 // Fills vocab_size, threads, lanes, micro_batch, schedule.steps and checkpoint.dir where they were
 // left open. Needs the vocabulary and the windows of the data; settings must be valid otherwise.
+// `place`: as many lanes as ranks, so that any of them can be left out later, and as many threads a
+// rank as its share of this machine has.
 void choose_automatics(config::ResolvedSettings& resolved,
                        std::int64_t vocab_size,
                        std::int64_t windows_per_epoch,
-                       at::Device device);
+                       at::Device device,
+                       const dist::RankPlace& place);
 
 }  // namespace holdfast::cli

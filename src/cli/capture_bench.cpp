@@ -39,7 +39,7 @@ CaptureBench::CaptureBench(const model::ArenaLayout& layout)
     : layout_(layout),
       live_(numbered_state(layout.element_count())),
       peak_bytes_before_snapshot_(base::process_usage().peak_resident_bytes),
-      snapshot_(layout, at::kCPU) {}
+      snapshot_(layout, {{0, layout.element_count()}}, at::kCPU) {}
 
 std::array<CaptureBench::ArenaCopy, 3> CaptureBench::arena_copies() {
     const std::size_t tensor_count = layout_.tensors().size();

@@ -170,16 +170,16 @@ checkpoint::SavesToCome saves_to_come(const config::Settings& settings, const Ru
 }
 
 std::uint64_t checkpoint_bytes(state::Snapshot& snapshot) {
-    std::uint64_t bytes = 0;
-    for (const auto& tensors : {snapshot.model_tensors(), snapshot.optimizer_tensors()}) {
-        std::vector<checkpoint::TensorInfo> infos;
-        infos.reserve(tensors.size());
-        for (const state::TensorBytes& tensor : tensors) {
-            infos.push_back({tensor.name, tensor.dtype, tensor.shape});
-        }
-        bytes += value_or_fail(checkpoint::tensor_file_bytes(infos));
+    // Two moments for each weight, and the count, whichever ranks hold them.
+    std::vector<checkpoint::TensorInfo> model;
+    std::vector<checkpoint::TensorInfo> optimizer = {{"update_count", "I64", {}}};
+    for (const state::TensorBytes& tensor : snapshot.model_tensors()) {
+        model.push_back({tensor.name, tensor.dtype, tensor.shape});
+        optimizer.push_back({"m." + tensor.name, tensor.dtype, tensor.shape});
+        optimizer.push_back({"v." + tensor.name, tensor.dtype, tensor.shape});
     }
-    return bytes;
+    return value_or_fail(checkpoint::tensor_file_bytes(model)) +
+           value_or_fail(checkpoint::tensor_file_bytes(optimizer));
 }
 
 namespace {

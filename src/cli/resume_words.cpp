@@ -99,6 +99,12 @@ base::Result<std::string> resume_command_of(fs::FileSystem& file_system,
         }
     }
     request.overrides = overrides_from(known.settings, settings.value());
+    const auto ranks = launch.value("ranks", nlohmann::json::array());
+    for (const auto& word : ranks.is_array() ? ranks : nlohmann::json::array()) {
+        if (word.is_string()) {
+            request.launch.push_back(word.get<std::string>());
+        }
+    }
     return config::resume_command(request);
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <torch/version.h>
@@ -40,9 +41,13 @@ std::string processor_name() {
 
 }  // namespace
 
-at::Device choose_device(const std::string& asked) {
-    const bool has_gpu =
-        at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+int gpu_count() {
+    return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+}
+
+at::Device choose_device(const std::string& asked, int local_rank) {
+    const int gpus = gpu_count();
+    const bool has_gpu = gpus > 0;
     if (asked == "cuda" && !has_gpu) {
         fail_usage(base::build_info().flavour == "cuda"
                        ? "device is cuda, but the driver shows no GPU; see `nvidia-smi`, or set "
@@ -51,7 +56,22 @@ at::Device choose_device(const std::string& asked) {
                          "--flavour cuda`, "
                          "or set --device cpu");
     }
-    return asked == "cpu" || !has_gpu ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
+    if (asked == "cpu" || !has_gpu) {
+        return {at::kCPU};
+    }
+    if (local_rank >= gpus) {
+        fail_usage(fmt::format(
+            "rank {} of this node has no GPU: there are {}, and each rank needs its own; start {} "
+            "ranks a node, or set --device cpu",
+            local_rank,
+            gpus,
+            gpus));
+    }
+    const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank));
+    // Before anything is made on a GPU: what names no device goes to the current one.
+    const c10::impl::VirtualGuardImpl guard(at::kCUDA);
+    guard.setDevice(device);
+    return device;
 }
 
 void set_up_torch(std::int64_t threads, bool deterministic) {

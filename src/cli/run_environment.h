@@ -15,9 +15,13 @@
 
 namespace holdfast::cli {
 
-// "cpu", or "cuda" when asked for (or "auto" finds a GPU this build can use). Throws base::Failure
-// (usage) for a device that is not there.
-at::Device choose_device(const std::string& asked);
+// "cpu", or "cuda" when asked for (or "auto" finds a GPU this build can use): the GPU with the
+// number of this rank on its node, which becomes the current one. Throws base::Failure (usage) for
+// a device that is not there.
+at::Device choose_device(const std::string& asked, int local_rank = 0);
+
+// That this build can use.
+int gpu_count();
 
 // Threads, determinism flags and the CPU allocator, before anything is computed.
 void set_up_torch(std::int64_t threads, bool deterministic);

@@ -25,12 +25,13 @@ RunMemory plan_run_memory(const model::GptOptions& gpt,
                           const data::BatchLoaderOptions& loader) {
     const model::GptBytes model = model::Gpt::bytes_needed(gpt, layout);
     const std::int64_t elements = layout.element_count();
+    const std::int64_t owned = elements / step.ranks;
     return {
         .weights_bytes = model.master + model.compute_copy,
         .gradients_bytes = train::TrainStep::bytes_needed(step, elements),
-        .optimizer_bytes = optim::bytes_needed(elements, elements),
+        .optimizer_bytes = optim::bytes_needed(elements, owned),
         .activations_bytes = model.activations + model.head + model.attention + model.products,
-        .saving_bytes = state::Snapshot::bytes_needed(layout) +
+        .saving_bytes = state::Snapshot::bytes_needed(layout, owned) +
                         static_cast<std::int64_t>(checkpoint::TransferBuffers::kBytes),
         .batches_bytes = data::BatchLoader::bytes_needed(loader, gpt.config.block_size),
     };

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -104,11 +106,19 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
                                     const checkpoint::ResumeRequest& resume,
                                     const config::Settings& settings,
                                     const std::string& environment,
-                                    TrainingRun& training) {
-    const checkpoint::ResumedFrom resumed = value_or_fail(checkpoint::resume_load(
-        opened, resume, [&](const checkpoint::Entry& /*entry*/, checkpoint::Reader& reader) {
+                                    TrainingRun& training,
+                                    train::RankLeader* leader) {
+    const auto load = [&](const checkpoint::Entry& entry, checkpoint::Reader& reader) {
+        if (leader == nullptr) {
             return training.load(reader);
-        }));
+        }
+        // Ranks may have been started in other folders.
+        std::error_code no_folder;
+        leader->order_load(std::filesystem::absolute(entry.path, no_folder).string());
+        return leader->gather_statuses(training.load(reader));
+    };
+    const checkpoint::ResumedFrom resumed =
+        value_or_fail(checkpoint::resume_load(opened, resume, load));
     training.install();
     const checkpoint::Manifest& stored = resumed.entry.manifest;
     check_probes(stored);

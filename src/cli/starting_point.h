@@ -32,7 +32,8 @@ StartingPoint start_fresh(const checkpoint::OpenedRun& opened,
                           const std::string& environment,
                           TrainingRun& training);
 
-// Loads what `resume` names into `training`, every byte verified; anything but the head of the
+// Loads what `resume` names into `training`, every byte verified, by all ranks when there is a
+// `leader`: a candidate counts only when each could load its part; anything but the head of the
 // current line begins a lineage. `environment` is this process's: what differs from the
 // checkpoint's is told. Throws base::Failure: nothing usable (exit 3), random streams that are not
 // those of the checkpoint.
@@ -40,7 +41,8 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
                                     const checkpoint::ResumeRequest& resume,
                                     const config::Settings& settings,
                                     const std::string& environment,
-                                    TrainingRun& training);
+                                    TrainingRun& training,
+                                    train::RankLeader* leader);
 
 // True when the log already holds the finished line of the last step, and `best` holds that step
 // where it belongs there: then there is nothing left to do.

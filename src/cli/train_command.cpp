@@ -14,20 +14,25 @@
 #include "cli/checkpoints_list.h"
 #include "cli/command.h"
 #include "cli/disk_check.h"
+#include "cli/launch_ranks.h"
+#include "cli/rank_session.h"
 #include "cli/resume_words.h"
 #include "cli/run_environment.h"
+#include "cli/run_opening.h"
 #include "cli/second_copies.h"
 #include "cli/starting_point.h"
+#include "cli/train_follower.h"
 #include "cli/train_request.h"
 #include "cli/training_run.h"
 #include "config/resolve.h"
-#include "config/settings_change.h"
 #include "fs/real_file_system.h"
 #include "telemetry/disk_monitor.h"
 #include "telemetry/flops.h"
 #include "telemetry/metrics_log.h"
 #include "telemetry/progress_line.h"
 #include "telemetry/tensorboard_writer.h"
+#include "train/part_collector.h"
+#include "train/rank_leader.h"
 #include "train/saver.h"
 #include "train/stop_request.h"
 #include "train/trainer.h"
@@ -39,103 +44,8 @@ namespace {
 using base::ExitCode;
 using base::Failure;
 
-std::vector<std::string> identity_differences(const checkpoint::RunIdentity& stored,
-                                              const TrainRequest& request,
-                                              const std::string& data_fingerprint) {
-    std::vector<std::string> differences;
-    const auto settings = config::settings_from_json(stored.config, "run.json");
-    if (!settings.ok()) {
-        return {settings.error().what};
-    }
-    const auto is_allowed = [&](std::string_view key) {
-        for (const std::string& name : request.allowed_changes) {
-            const auto option = config::option_table().find_by_name(name);
-            if (option.ok() && option.value()->key == key) {
-                return true;
-            }
-        }
-        return false;
-    };
-    for (const config::SettingsChange& change :
-         config::find_changes(settings.value(), request.resolved.settings)) {
-        // Where the data lies may change; what it holds is compared below.
-        const bool is_place = change.key == "data.train" || change.key == "data.val";
-        if (change.rule == config::ChangeRule::kFree || is_place || is_allowed(change.key)) {
-            continue;
-        }
-        differences.push_back(fmt::format(
-            "{} is {}, asked for {}{}",
-            change.key,
-            change.stored,
-            change.requested,
-            change.rule == config::ChangeRule::kMathematics
-                ? fmt::format("; --allow-change {0} lets this run change it", change.key)
-                : ""));
-    }
-    if (stored.data_fingerprint != data_fingerprint && !is_allowed("data.train")) {
-        differences.push_back(fmt::format("the data is other data (fingerprint {}, asked for {})",
-                                          stored.data_fingerprint,
-                                          data_fingerprint));
-    }
-    return differences;
-}
-
-checkpoint::OpenedRun open_run_or_fail(const TrainRequest& request,
-                                       const config::Settings& settings,
-                                       const std::string& data_fingerprint,
-                                       checkpoint::TransferBuffers& buffers) {
-    checkpoint::OpenRunOptions options;
-    options.resume = request.resume;
-    options.directory = settings.checkpoint.dir;
-    options.backup_dir = settings.checkpoint.backup_dir;
-    options.identity.config = config::to_canonical_json(settings);
-    options.identity.data_fingerprint = data_fingerprint;
-    options.identity.lanes = settings.batch.lanes;
-    options.differences = [&](const checkpoint::RunIdentity& stored) {
-        return identity_differences(stored, request, data_fingerprint);
-    };
-    options.allow_unlocked = request.allow_unlocked;
-    options.now_utc_seconds = base::utc_seconds_now();
-    base::Result<checkpoint::OpenedRun> result =
-        checkpoint::open_run(fs::real_file_system(), options, buffers);
-    if (!result.ok() && result.error().kind == base::ErrorKind::kNoSpace) {
-        throw Failure(ExitCode::kNotDurable,
-                      fmt::format("{}: make room there, or choose another --checkpoint-dir",
-                                  result.error().what));
-    }
-    checkpoint::OpenedRun opened = value_or_fail(std::move(result));
-    for (const std::string& note : opened.notes) {
-        base::log_warning("{}", note);
-    }
-    return opened;
-}
-
-// The stored settings with the changes asked for, which become the run's.
-config::Settings settings_of_resumed(checkpoint::RunDirectory& run,
-                                     const TrainRequest& request,
-                                     const std::string& data_fingerprint) {
-    const checkpoint::RunIdentity& identity = run.identity();
-    const config::Settings stored =
-        value_or_fail(config::settings_from_json(identity.config, "run.json"));
-    config::Settings requested = request.resolved.settings;
-    // Where a run lies is not a setting of it: directories may be moved.
-    requested.checkpoint.dir = stored.checkpoint.dir;
-    config::ResumeSettings resumed =
-        value_or_fail(config::settings_for_resume(stored, requested, request.allowed_changes));
-    bool is_changed = identity.data_fingerprint != data_fingerprint;
-    for (const config::SettingsChange& change : resumed.changes) {
-        base::log_info("changed {}: {} was {}", change.key, change.requested, change.stored);
-        is_changed = is_changed || change.rule != config::ChangeRule::kFree;
-    }
-    if (is_changed) {
-        const base::Status recorded =
-            run.record_change(config::to_canonical_json(resumed.settings), data_fingerprint);
-        if (!recorded.ok()) {
-            fail(recorded.error().within("recording the changed settings"));
-        }
-    }
-    return resumed.settings;
-}
+// A rank that takes longer to write its part has failed the save.
+constexpr double kPartTimeoutSeconds = 600;
 
 train::TrainerOptions trainer_options(const config::Settings& settings,
                                       const TrainingRun& training,
@@ -291,24 +201,50 @@ void finish_last_save(const checkpoint::RunDirectory& run,
     }
 }
 
+// The other ranks, as rank 0 sees them; empty when there are none.
+struct Ranks {
+    RankSession* session = nullptr;
+    train::RankLeader* leader = nullptr;
+
+    [[nodiscard]] int size() const { return session == nullptr ? 1 : session->size(); }
+    [[nodiscard]] dist::Communicator* group() const {
+        return session == nullptr ? nullptr : &session->group();
+    }
+    [[nodiscard]] std::unique_ptr<train::PartCollector> make_collector() const {
+        return leader == nullptr ? nullptr
+                                 : std::make_unique<train::PartCollector>(
+                                       session->connect(), *leader, kPartTimeoutSeconds);
+    }
+    void capture(TrainingRun& training) const {
+        if (leader != nullptr) {
+            leader->order_capture();
+        }
+        training.capture();
+    }
+};
+
 ExitCode train_in(checkpoint::OpenedRun& opened,
                   const TrainRequest& request,
                   const config::Settings& settings,
                   const train::RunData& data,
                   at::Device device,
-                  checkpoint::TransferBuffers& buffers) {
+                  checkpoint::TransferBuffers& buffers,
+                  const Ranks& ranks) {
     const train::StopRequest stop;
     set_up_torch(settings.run.threads, settings.run.deterministic);
     const std::unique_ptr<kernels::Kernels> kernels = kernels::make_kernels(device);
     const std::string environment = environment_json(settings, *kernels, request.launch_json());
-    TrainingRun training(settings, data, *kernels);
+    if (ranks.leader != nullptr) {
+        ranks.leader->order_set_up(config::to_canonical_json(settings));
+    }
+    TrainingRun training(settings, data, *kernels, ranks.group());
     const std::int64_t total = steps_total(settings, training.windows().window_count());
     tell_start(settings, training, data, *kernels, total);
 
     StartingPoint point =
-        opened.fresh
-            ? start_fresh(opened, settings, environment, training)
-            : start_from_checkpoint(opened, request.resume, settings, environment, training);
+        opened.fresh ? start_fresh(opened, settings, environment, training)
+                     : start_from_checkpoint(
+                           opened, request.resume, settings, environment, training, ranks.leader);
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
     const RunLength length{point.start.position.step, total, training.windows().window_count()};
@@ -330,7 +266,12 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
         value_or_fail(telemetry::MetricsLog::open(file_system, paths.in_run(checkpoint::kLogName)));
     const auto tensorboard = open_tensorboard(settings, opened, point.start.position.step);
     const auto disk_monitor = make_disk_monitor(settings, paths.directory);
-    const auto loader = value_or_fail(training.make_loader(point.start.position.cursor));
+    const data::Cursor cursor = point.start.position.cursor;
+    if (ranks.leader != nullptr) {
+        ranks.leader->order_begin(!opened.fresh, cursor.epoch, cursor.sample);
+    }
+    const auto loader = value_or_fail(training.make_loader(cursor));
+    const std::unique_ptr<train::PartCollector> parts = ranks.make_collector();
     telemetry::ProgressLine progress(telemetry::stderr_screen(), total);
     const auto backup = start_backup(settings, opened.run, has_backup);
     train::Saver saver(opened.run,
@@ -338,7 +279,8 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                        *metrics_log,
                        {.writer = {.limits = checkpoint::RetentionLimits::of(settings.checkpoint),
                                    .keep_every = settings.checkpoint.keep_every,
-                                   .disk_monitor = disk_monitor.get()},
+                                   .disk_monitor = disk_monitor.get(),
+                                   .parts = parts.get()},
                         .resumed_from = point.resumed_from,
                         .backup = backup.get()});
     train::Trainer trainer(trainer_options(settings, training, total, device),
@@ -351,9 +293,83 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
                             .tensorboard = tensorboard.get(),
                             .progress = progress,
                             .stop = stop,
-                            .capture = [&] { training.capture(); }},
+                            .capture = [&] { ranks.capture(training); },
+                            .leader = ranks.leader},
                            std::move(point.start));
-    return end_run(trainer.run(), paths.directory, backup.get());
+    const train::TrainerResult result = trainer.run();
+    if (ranks.leader != nullptr) {
+        ranks.leader->order_end(result.exit_code);
+    }
+    return end_run(result, paths.directory, backup.get());
+}
+
+}  // namespace
+
+namespace {
+
+// The whole life of a run in the process that opens it: the only one, or rank 0.
+ExitCode run_as_first(const TrainRequest& request,
+                      const config::ResolvedSettings& chosen,
+                      const train::RunData& data,
+                      at::Device device,
+                      const Ranks& ranks) {
+    checkpoint::TransferBuffers buffers;
+    checkpoint::OpenedRun opened =
+        open_run_or_fail(request, chosen.settings, data.fingerprint(), buffers);
+    config::Settings settings = chosen.settings;
+    if (!opened.fresh) {
+        settings = settings_of_resumed(opened.run, request, data.fingerprint());
+    }
+    check_rank_count(ranks.size(), settings.batch.lanes);
+    settings.checkpoint.dir = opened.run.paths().directory;
+    base::log_info("{}", config::resolved_table(chosen, true));
+    return train_in(opened, request, settings, data, device, buffers, ranks);
+}
+
+ExitCode lead_run(RankSession& session,
+                  const TrainRequest& request,
+                  const config::ResolvedSettings& chosen,
+                  const train::RunData& data,
+                  at::Device device) {
+    train::RankLeader leader(session.group(), session.watch());
+    try {
+        return run_as_first(request, chosen, data, device, {&session, &leader});
+    } catch (const Failure& failure) {
+        leader.order_end(failure.exit_code());
+        throw;
+    }
+}
+
+// With the data open: as the only process (`ranks` is null), as rank 0 or as another.
+ExitCode train_with(const TrainRequest& request,
+                    at::Device device,
+                    const dist::RankPlace& place,
+                    RankSession* ranks) {
+    const config::ResolvedSettings& resolved = request.resolved;
+    const train::RunData data = value_or_fail(train::open_run_data(
+        fs::real_file_system(), resolved.settings.data, resolved.settings.model.vocab_size));
+    const data::WindowMap windows =
+        value_or_fail(data::WindowMap::make(*data.train, resolved.settings.model.block_size));
+    // The identity is compared as asked for; what was left open is filled in for a new run.
+    config::ResolvedSettings chosen = resolved;
+    choose_automatics(chosen, data.vocab_size, windows.window_count(), device, place);
+    for (const base::Status& status : {chosen.settings.model.validate(),
+                                       config::validate(chosen.settings),
+                                       train::check_run_data(data)}) {
+        if (!status.ok()) {
+            fail(status.error());
+        }
+    }
+    if (request.dry_run) {
+        fmt::print("{}", config::resolved_table(chosen, false));
+        return ExitCode::kDone;
+    }
+    if (ranks == nullptr) {
+        return run_as_first(request, chosen, data, device, {});
+    }
+    ranks->check_alike(chosen.settings, data.fingerprint());
+    return ranks->rank() == 0 ? lead_run(*ranks, request, chosen, data, device)
+                              : follow_run(*ranks, data, device);
 }
 
 }  // namespace
@@ -371,36 +387,22 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
             configured.empty() ? "checkpoints/" + resolved.settings.run.name : configured,
             /*as_json=*/false);
     }
-    fs::FileSystem& file_system = fs::real_file_system();
-    const at::Device device = choose_device(resolved.settings.run.device);
-    const train::RunData data = value_or_fail(train::open_run_data(
-        file_system, resolved.settings.data, resolved.settings.model.vocab_size));
-    const data::WindowMap windows =
-        value_or_fail(data::WindowMap::make(*data.train, resolved.settings.model.block_size));
-    // The identity is compared as asked for; what was left open is filled in for a new run.
-    config::ResolvedSettings chosen = resolved;
-    choose_automatics(chosen, data.vocab_size, windows.window_count(), device);
-    for (const base::Status& status : {chosen.settings.model.validate(),
-                                       config::validate(chosen.settings),
-                                       train::check_run_data(data)}) {
-        if (!status.ok()) {
-            fail(status.error());
-        }
+    const dist::LaunchEnvironment launch =
+        value_or_fail(dist::read_launch_environment(dist::process_environment));
+    if (must_start_ranks(request, launch)) {
+        return start_ranks(request, arguments);
     }
-    if (request.dry_run) {
-        fmt::print("{}", config::resolved_table(chosen, false));
-        return ExitCode::kDone;
+    const at::Device device = choose_device(resolved.settings.run.device, launch.place.local_rank);
+    const std::unique_ptr<RankSession> ranks =
+        request.dry_run ? nullptr : RankSession::join(launch, resolved.settings.dist, device);
+    if (ranks == nullptr) {
+        return train_with(request, device, launch.place, nullptr);
     }
-    checkpoint::TransferBuffers buffers;
-    checkpoint::OpenedRun opened =
-        open_run_or_fail(request, chosen.settings, data.fingerprint(), buffers);
-    config::Settings settings = chosen.settings;
-    if (!opened.fresh) {
-        settings = settings_of_resumed(opened.run, request, data.fingerprint());
+    try {
+        return train_with(request, device, launch.place, ranks.get());
+    } catch (const Failure& failure) {
+        throw ranks->explain(failure);
     }
-    settings.checkpoint.dir = opened.run.paths().directory;
-    base::log_info("{}", config::resolved_table(chosen, true));
-    return train_in(opened, request, settings, data, device, buffers);
 }
 
 }  // namespace holdfast::cli

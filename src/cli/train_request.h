@@ -7,6 +7,7 @@
 
 #include "checkpoint/resume_request.h"
 #include "config/resolved_settings.h"
+#include "dist/launch_config.h"
 
 namespace holdfast::cli {
 
@@ -18,6 +19,8 @@ struct TrainRequest {
     checkpoint::ResumeRequest resume;
     std::vector<std::string> allowed_changes;  // --allow-change
     std::string config_path;                   // empty: none
+    dist::LaunchConfig launch;                 // --nproc-per-node and its kin
+    std::vector<std::string> launch_words;     // the same as they were given
     bool allow_unlocked = false;
     bool dry_run = false;
     bool list_checkpoints = false;

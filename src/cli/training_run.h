@@ -12,6 +12,8 @@
 #include "cli/run_memory.h"
 #include "config/settings.h"
 #include "data/batch_loader.h"
+#include "dist/communicator.h"
+#include "dist/gradient_exchange.h"
 #include "kernels/kernels.h"
 #include "model/gpt.h"
 #include "optim/adamw.h"
@@ -26,16 +28,18 @@ namespace holdfast::cli {
 class TrainingRun {
 public:
     // `settings` are complete (automatic choices made) and valid; `data` is open and outlives this.
+    // `group`: the ranks that share the run, which must outlive this; null: this process alone.
     // Throws base::Failure when the data does not fit the settings (too few tokens for one window).
     TrainingRun(const config::Settings& settings,
                 const train::RunData& data,
-                kernels::Kernels& kernels);
+                kernels::Kernels& kernels,
+                dist::Communicator* group = nullptr);
 
     // Fresh weights from the seed.
     void initialise();
 
-    // Loads every tensor of a verified checkpoint into the snapshot; install() then makes it the
-    // live state.
+    // Loads what this rank needs of a verified checkpoint into the snapshot: all weights, and the
+    // moments it owns. install() then makes it the live state.
     base::Status load(checkpoint::Reader& reader);
     void install();
 
@@ -61,10 +65,13 @@ private:
 
     config::Settings settings_;
     const train::RunData& data_;
+    int rank_;
+    int ranks_;
     data::WindowMap windows_;
     std::vector<train::NamedValidationSet> val_sets_;
     model::ArenaLayout layout_;
     model::Gpt gpt_;
+    std::unique_ptr<dist::GradientExchange> exchange_;  // null: one rank
     std::vector<optim::ElementRange> owned_;
     std::vector<optim::ElementRange> decaying_;
     optim::AdamW optimizer_;

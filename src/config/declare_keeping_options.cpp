@@ -121,12 +121,34 @@ void declare_log(OptionList& list) {
             "What those texts begin with.");
 }
 
+void declare_dist(OptionList& list) {
+    list.add(
+            "dist.timeout",
+            [](auto& s) -> auto& { return s.dist.timeout_seconds; },
+            ChangeRule::kFree,
+            "seconds",
+            "With several ranks: how long one waits in a step for another before it gives up.")
+        .duration()
+        .at_least(1)
+        .add(
+            "dist.lost_after",
+            [](auto& s) -> auto& { return s.dist.lost_after_seconds; },
+            ChangeRule::kFree,
+            "seconds",
+            "With several ranks: how long one may be silent (it is dead, stopped or cut off) "
+            "before "
+            "the others end, to be started again from the newest checkpoint.")
+        .duration()
+        .at_least(2);
+}
+
 }  // namespace
 
 void declare_keeping_options(OptionList& list) {
     declare_checkpoint(list);
     declare_disk(list);
     declare_log(list);
+    declare_dist(list);
 }
 
 const OptionTable& option_table() {

@@ -158,6 +158,6 @@ private:
 // The parts of the table, in the order in which it shows them.
 void declare_run_options(OptionList& list);      // run, data, batch, train
 void declare_model_options(OptionList& list);    // model, optimizer, schedule
-void declare_keeping_options(OptionList& list);  // checkpoint, log
+void declare_keeping_options(OptionList& list);  // checkpoint, log, dist
 
 }  // namespace holdfast::config

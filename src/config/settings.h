@@ -3,6 +3,7 @@
 
 #include "checkpoint/checkpoint_config.h"
 #include "data/data_config.h"
+#include "dist/dist_config.h"
 #include "model/gpt_config.h"
 #include "optim/adamw_config.h"
 #include "optim/schedule_config.h"
@@ -21,6 +22,7 @@ struct Settings {
     optim::ScheduleConfig schedule;
     checkpoint::CheckpointConfig checkpoint;
     telemetry::LogConfig log;
+    dist::DistConfig dist;
 };
 
 }  // namespace holdfast::config

@@ -97,8 +97,20 @@ PassContext Gpt::begin_pass(const at::Tensor& tokens_ST, const at::Tensor& targe
             .time = time};
 }
 
+std::int64_t Gpt::bucket_of_layer(std::int64_t layer) const {
+    return options_.config.n_layer - layer;
+}
+
+void Gpt::before_bucket(std::int64_t bucket) const {
+    if (before_bucket_) {
+        before_bucket_(bucket);
+    }
+}
+
 void Gpt::forward(const PassContext& pass) {
     const std::int64_t n = pass.rows();
+    // Buckets stand in backward order: embeddings are the last, the final norm the first.
+    before_bucket(bucket_of_layer(-1));
     at::Tensor first = rows_of(workspace_.residual.front(), n);
     kernels_.embedding_forward(rows_of(workspace_.tokens, n).view({pass.sequences, pass.time}),
                                weights_.wte,
@@ -106,8 +118,10 @@ void Gpt::forward(const PassContext& pass) {
                                pass.dropout(0, DropoutPlace::kEmbedding),
                                first);
     for (std::int64_t layer = 0; layer < options_.config.n_layer; ++layer) {
+        before_bucket(bucket_of_layer(layer));
         block_forward(pass, weights_.blocks.at(static_cast<std::size_t>(layer)), layer);
     }
+    before_bucket(bucket_of_layer(options_.config.n_layer));
     final_norm_forward(pass, weights_);
 }
 
@@ -127,7 +141,8 @@ void Gpt::forward_backward(const at::Tensor& tokens_ST,
                            const DropoutKey& dropout_key,
                            double gradient_denominator,
                            at::Tensor& gradient,
-                           at::Tensor& loss_sum) {
+                           at::Tensor& loss_sum,
+                           const BucketHook& bucket_is_done) {
     const c10::InferenceMode guard;
     PassContext pass = begin_pass(tokens_ST, targets_ST);
     pass.seed = dropout_key.seed;
@@ -143,15 +158,23 @@ void Gpt::forward_backward(const at::Tensor& tokens_ST,
                            rows_of(workspace_.targets, n),
                            1.0 / gradient_denominator,
                            loss_sum);
+    const auto tell = [&](std::int64_t bucket) {
+        if (bucket_is_done) {
+            bucket_is_done(bucket);
+        }
+    };
+    tell(bucket_of_layer(options_.config.n_layer));
     for (std::int64_t layer = options_.config.n_layer - 1; layer >= 0; --layer) {
         const auto index = static_cast<std::size_t>(layer);
         block_backward(pass, weights_.blocks.at(index), gradients.blocks.at(index), layer);
+        tell(bucket_of_layer(layer));
     }
     kernels_.embedding_backward(rows_of(workspace_.stream_gradient, n),
                                 rows_of(workspace_.tokens, n).view({pass.sequences, pass.time}),
                                 pass.dropout(0, DropoutPlace::kEmbedding),
                                 gradients.wte,
                                 gradients.wpe);
+    tell(bucket_of_layer(-1));
 }
 
 double Gpt::evaluate(const at::Tensor& tokens_ST, const at::Tensor& targets_ST) {

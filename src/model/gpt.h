@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct DropoutKey {
     std::int64_t step = 0;
     std::int64_t first_sequence_index = 0;  // of row 0, in the global batch
 };
+
+// Told the index of a bucket of the arena.
+using BucketHook = std::function<void(std::int64_t)>;
 
 struct GptOptions {
     GptConfig config;
@@ -72,6 +76,9 @@ public:
     // bf16 of the same length; undefined in fp32 precision.
     [[nodiscard]] at::Tensor& compute_copy() { return compute_copy_; }
     void refresh_compute_copy();
+    // Told each bucket before a pass first reads its weights, the last one first: who is still
+    // bringing them waits there. Empty: nobody.
+    void set_before_bucket(BucketHook before_bucket) { before_bucket_ = std::move(before_bucket); }
 
     // GPT-2's initialisation from the stream kInitialisation of `seed`: normal(0, 0.02), the two
     // projections onto the residual stream normal(0, 0.02 / sqrt(2 n_layer)), biases 0, norms 1.
@@ -81,13 +88,15 @@ public:
     // Adds the gradient of (sum of nats) / `gradient_denominator` to `gradient` (fp32 arena) and
     // the sum of nats to `loss_sum` (fp64 scalar on the device). tokens, targets: int32 [S, T], S
     // <= micro_batch_max, T <= block_size, on the host or the device; target -1 counts nothing.
-    // Dropout is on if the config says so.
+    // Dropout is on if the config says so. `bucket_is_done` (may be empty) is told each bucket, in
+    // arena order, when this call will not write to its gradients any more.
     void forward_backward(const at::Tensor& tokens_ST,
                           const at::Tensor& targets_ST,
                           const DropoutKey& dropout_key,
                           double gradient_denominator,
                           at::Tensor& gradient,
-                          at::Tensor& loss_sum);
+                          at::Tensor& loss_sum,
+                          const BucketHook& bucket_is_done = {});
 
     // The sum of nats over all targets, without dropout.
     double evaluate(const at::Tensor& tokens_ST, const at::Tensor& targets_ST);
@@ -106,6 +115,8 @@ private:
     PassContext begin_pass(const at::Tensor& tokens_ST, const at::Tensor& targets_ST);
     void forward(const PassContext& pass);
     GptTensors& gradient_views(const at::Tensor& gradient);
+    [[nodiscard]] std::int64_t bucket_of_layer(std::int64_t layer) const;
+    void before_bucket(std::int64_t bucket) const;
 
     GptOptions options_;
     ArenaLayout layout_;
@@ -115,6 +126,7 @@ private:
     GptTensors weights_;  // views of the compute copy, or of the master in fp32
     Workspace workspace_;
     at::Tensor evaluation_sum_;
+    BucketHook before_bucket_;
     // Views of the gradient arenas met so far: a run has a handful (train/lane_tree).
     std::vector<std::pair<const void*, GptTensors>> gradient_views_;
 };

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include <fmt/format.h>
+
 namespace holdfast::state {
 
 namespace {
@@ -34,8 +36,9 @@ std::optional<NonFinite> find_in(const TensorBytes& tensor) {
             std::uint32_t word = 0;
             std::memcpy(&word, tensor.bytes.data() + i * sizeof(word), sizeof(word));
             if ((word & kExponent) == kExponent) {
-                return NonFinite{
-                    tensor.name, static_cast<std::int64_t>(i), std::bit_cast<float>(word)};
+                return NonFinite{tensor.name,
+                                 tensor.element_begin + static_cast<std::int64_t>(i),
+                                 std::bit_cast<float>(word)};
             }
         }
     }
@@ -54,6 +57,15 @@ std::optional<NonFinite> find_non_finite(std::span<const TensorBytes> tensors) {
         }
     }
     return std::nullopt;
+}
+
+std::string poison_in_words(Snapshot& snapshot) {
+    for (const auto& tensors : {snapshot.owned_model_tensors(), snapshot.optimizer_tensors()}) {
+        if (const auto found = find_non_finite(tensors)) {
+            return fmt::format("{} is {} at element {}", found->tensor, found->value, found->index);
+        }
+    }
+    return "";
 }
 
 }  // namespace holdfast::state

@@ -13,11 +13,14 @@ namespace holdfast::state {
 
 struct NonFinite {
     std::string tensor;
-    std::int64_t index = 0;  // element, row-major
+    std::int64_t index = 0;  // element of the whole tensor, row-major
     float value = 0;         // nan, inf or -inf
 };
 
 // The first one in the order of `tensors`; nothing when there is none. Looks at F32 tensors only.
 std::optional<NonFinite> find_non_finite(std::span<const TensorBytes> tensors);
+
+// The first one of what is captured in `snapshot`, in words; empty when there is none.
+std::string poison_in_words(Snapshot& snapshot);
 
 }  // namespace holdfast::state

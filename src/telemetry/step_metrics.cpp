@@ -1,10 +1,12 @@
 #include "telemetry/step_metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/checksum.h"
@@ -87,6 +89,14 @@ void write_free(LineWriter& line, const StepMetrics& metrics) {
     line.add_real("step_ms", metrics.step_ms);
     line.add_real("data_wait_ms", metrics.data_wait_ms);
     line.add_real("save_stall_ms", metrics.save_stall_ms);
+    if (!metrics.rank_compute_ms.empty()) {
+        std::vector<std::string> numbers;
+        for (const double number : metrics.rank_compute_ms) {
+            numbers.push_back(std::isfinite(number) ? real_text(number) : "0.0");
+        }
+        line.add("rank_compute_ms", fmt::format("[{}]", fmt::join(numbers, ",")));
+    }
+    line.add_real("rank_wait_ms", metrics.rank_wait_ms);
     line.add_real("mfu", metrics.mfu);
     if (metrics.memory_bytes) {
         line.add("memory_bytes", fmt::format("{}", *metrics.memory_bytes));
@@ -158,6 +168,19 @@ public:
             }
             value = field->get<std::string>();
         }
+    }
+    void read(const char* key, std::vector<double>& value) {
+        const Json* field = find(key, false);
+        if (field == nullptr) {
+            return;
+        }
+        if (!field->is_array() || !std::all_of(field->begin(), field->end(), [](const Json& item) {
+                return item.is_number();
+            })) {
+            fail(key, "a list of numbers", *field);
+            return;
+        }
+        value = field->get<std::vector<double>>();
     }
     void read(const char* key, std::vector<std::string>& value) {
         const Json* field = find(key, false);
@@ -300,6 +323,8 @@ base::Result<StepMetrics> parse_step_metrics(std::string_view line) {
     reader.read("step_ms", metrics.step_ms);
     reader.read("data_wait_ms", metrics.data_wait_ms);
     reader.read("save_stall_ms", metrics.save_stall_ms);
+    reader.read("rank_compute_ms", metrics.rank_compute_ms);
+    reader.read("rank_wait_ms", metrics.rank_wait_ms);
     reader.read("mfu", metrics.mfu);
     reader.read("memory_bytes", metrics.memory_bytes);
     reader.read("page_faults", metrics.page_faults);

@@ -38,11 +38,28 @@ void LaneTree::open_lane() {
 void LaneTree::begin_step() {
     lanes_done_ = 0;
     depth_ = 0;
+    closed_elements_ = 0;
     open_lane();
+}
+
+void LaneTree::close_range(std::int64_t begin, std::int64_t end) {
+    HF_CHECK(is_last_lane(), "a range of lane {} of {}", lanes_done_ + 1, lane_count_);
+    // The last lane closes all pairs.
+    for (std::size_t depth = depth_; depth > 0; --depth) {
+        arenas_.at(depth - 1)
+            .narrow(0, begin, end - begin)
+            .add_(arenas_.at(depth).narrow(0, begin, end - begin));
+    }
+    closed_elements_ += end - begin;
 }
 
 void LaneTree::finish_lane() {
     HF_CHECK(lanes_done_ < lane_count_, "lane {} of {}", lanes_done_ + 1, lane_count_);
+    const bool is_closed = closed_elements_ > 0;
+    HF_CHECK(!is_closed || closed_elements_ == arenas_.front().numel(),
+             "{} of {} elements are closed",
+             closed_elements_,
+             arenas_.front().numel());
     ++lanes_done_;
     // After lane n the low zero bits of n tell how many complete pairs end here; the last lane
     // closes all.
@@ -51,7 +68,9 @@ void LaneTree::finish_lane() {
         pairs = static_cast<int>(depth_);
     }
     for (; pairs > 0; --pairs) {
-        arenas_.at(depth_ - 1).add_(arenas_.at(depth_));
+        if (!is_closed) {
+            arenas_.at(depth_ - 1).add_(arenas_.at(depth_));
+        }
         losses_.at(depth_ - 1).add_(losses_.at(depth_));
         --depth_;
     }
@@ -61,12 +80,7 @@ void LaneTree::finish_lane() {
     }
 }
 
-const at::Tensor& LaneTree::sum_gradient() const {
-    HF_CHECK(lanes_done_ == lane_count_, "{} of {} lanes are done", lanes_done_, lane_count_);
-    return arenas_.front();
-}
-
-const at::Tensor& LaneTree::sum_loss() const {
+at::Tensor& LaneTree::sum_loss() {
     HF_CHECK(lanes_done_ == lane_count_, "{} of {} lanes are done", lanes_done_, lane_count_);
     return losses_.front();
 }

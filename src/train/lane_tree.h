@@ -29,9 +29,14 @@ public:
     // Ends the current lane and adds every pair that is complete. After the last lane sum() is
     // ready.
     void finish_lane();
+    // Of the last lane, before finish_lane(): its elements [begin, end) are final, and the sum over
+    // all lanes is ready there when this returns. Either all elements are closed so, or none.
+    void close_range(std::int64_t begin, std::int64_t end);
+    [[nodiscard]] bool is_last_lane() const { return lanes_done_ + 1 == lane_count_; }
 
-    [[nodiscard]] const at::Tensor& sum_gradient() const;
-    [[nodiscard]] const at::Tensor& sum_loss() const;
+    // The arena of the sum; before the last lane is finished, only its closed ranges are.
+    [[nodiscard]] const at::Tensor& sum_gradient() const { return arenas_.front(); }
+    [[nodiscard]] at::Tensor& sum_loss();
 
     [[nodiscard]] std::int64_t lane_count() const { return lane_count_; }
     // Bytes the tree holds: 4 x element_count x (floor(log2(lanes)) + 1).
@@ -42,7 +47,8 @@ private:
 
     std::int64_t lane_count_;
     std::int64_t lanes_done_ = 0;
-    std::size_t depth_ = 0;  // of the arena that is being filled
+    std::size_t depth_ = 0;             // of the arena that is being filled
+    std::int64_t closed_elements_ = 0;  // of the last lane
     std::vector<at::Tensor> arenas_;
     std::vector<at::Tensor> losses_;
 };

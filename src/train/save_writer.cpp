@@ -1,6 +1,8 @@
 #include "train/save_writer.h"
 
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "checkpoint/keep_schedule.h"
 #include "checkpoint/red_flags.h"
 #include "state/finite_scan.h"
+#include "train/rank_part_writer.h"
 
 namespace holdfast::train {
 
@@ -43,12 +46,65 @@ SaveWriter::SaveWriter(checkpoint::RunDirectory& run,
     : run_(run), snapshot_(snapshot), metrics_log_(metrics_log), options_(options) {}
 
 std::optional<std::string> SaveWriter::find_poison() {
-    for (const auto& tensors : {snapshot_.model_tensors(), snapshot_.optimizer_tensors()}) {
-        if (const auto found = state::find_non_finite(tensors)) {
-            return fmt::format("{} is {} at element {}", found->tensor, found->value, found->index);
+    const bool is_told =
+        options_.parts != nullptr &&
+        options_.parts->tell({PartOrderKind::kScan, options_.parts->ticket(), ""}).ok();
+    std::string poison = state::poison_in_words(snapshot_);
+    if (is_told) {
+        // A rank that does not answer fails the save that follows.
+        const Result<std::vector<PartAnswer>> answers = options_.parts->collect();
+        for (const PartAnswer& answer :
+             answers.ok() ? answers.value() : std::vector<PartAnswer>()) {
+            if (poison.empty()) {
+                poison = answer.poison;
+            }
         }
     }
-    return std::nullopt;
+    return poison.empty() ? std::nullopt : std::optional(poison);
+}
+
+Status SaveWriter::write_files(checkpoint::PendingSave& pending) {
+    const Status status =
+        pending.add(checkpoint::kModelFileName, to_sources(snapshot_.model_tensors()));
+    return status.ok() ? pending.add(checkpoint::optimizer_file_name(1, 1),
+                                     to_sources(snapshot_.optimizer_tensors()))
+                       : status;
+}
+
+Status SaveWriter::write_parts(checkpoint::PendingSave& pending) {
+    const auto layout =
+        pending.create_shared(checkpoint::kModelFileName, tensor_infos(snapshot_.model_tensors()));
+    if (!layout.ok()) {
+        return layout.error();
+    }
+    // Ranks may have been started in other folders.
+    std::error_code no_folder;
+    const std::string directory =
+        std::filesystem::absolute(pending.directory(), no_folder).string();
+    const Status told = options_.parts->tell({.kind = PartOrderKind::kWrite,
+                                              .ticket = options_.parts->ticket(),
+                                              .directory = directory});
+    if (!told.ok()) {
+        return told;
+    }
+    Result<checkpoint::PartRecord> mine =
+        write_rank_part(run_.file_system(),
+                        pending.directory(),
+                        {.rank = 0, .ranks = options_.parts->ranks()},
+                        snapshot_,
+                        buffers_);
+    Result<std::vector<PartAnswer>> answers = options_.parts->collect();
+    if (!mine.ok()) {
+        return mine.error();
+    }
+    if (!answers.ok()) {
+        return answers.error();
+    }
+    std::vector<checkpoint::PartRecord> parts = {std::move(mine).value()};
+    for (PartAnswer& answer : answers.value()) {
+        parts.push_back(std::move(answer.record));
+    }
+    return pending.adopt(parts);
 }
 
 Result<checkpoint::PublishedCheckpoint> SaveWriter::write(const SaveOrder& order) {
@@ -91,24 +147,18 @@ Result<checkpoint::PublishedCheckpoint> SaveWriter::write_once(const SaveOrder& 
             checkpoint::keep_is_due(run_.scan(), manifest.identity.step, options_.keep_every)) {
             manifest.owed.push_back(Pool::kKeep);
         }
-        const std::vector<checkpoint::TensorSource> model = to_sources(snapshot_.model_tensors());
-        const std::vector<checkpoint::TensorSource> optimizer =
-            to_sources(snapshot_.optimizer_tensors());
-        bytes_expected_ = 0;
-        for (const auto* sources : {&model, &optimizer}) {
-            for (const checkpoint::TensorSource& source : *sources) {
-                bytes_expected_ += source.bytes.size();
-            }
+        // Three numbers for each weight, whoever writes them.
+        bytes_expected_ = sizeof(std::int64_t);
+        for (const state::TensorBytes& tensor : snapshot_.model_tensors()) {
+            bytes_expected_ += 3 * tensor.bytes.size();
         }
         Result<checkpoint::PendingSave> pending =
             run_.begin_save(manifest.identity.save_id, bytes_expected_, buffers_);
         if (!pending.ok()) {
             return pending.error();
         }
-        Status status = pending.value().add(checkpoint::kModelFileName, model);
-        if (status.ok()) {
-            status = pending.value().add(checkpoint::optimizer_file_name(1, 1), optimizer);
-        }
+        Status status =
+            options_.parts == nullptr ? write_files(pending.value()) : write_parts(pending.value());
         if (status.ok()) {
             status = pending.value().seal(std::move(manifest));
         }

@@ -18,6 +18,7 @@
 #include "state/snapshot.h"
 #include "telemetry/disk_monitor.h"
 #include "telemetry/metrics_log.h"
+#include "train/part_collector.h"
 #include "train/save_order.h"
 
 namespace holdfast::train {
@@ -27,6 +28,7 @@ struct SaveWriterOptions {
     // Steps; 0: off. The first rolling or epoch save at or after each multiple joins `keep`.
     std::int64_t keep_every = 0;
     telemetry::DiskMonitor* disk_monitor = nullptr;  // asked after every tenth save; null: none
+    PartCollector* parts = nullptr;                  // of the other ranks; null: there are none
 };
 
 class SaveWriter {
@@ -36,7 +38,8 @@ public:
                telemetry::MetricsLog& metrics_log,
                const SaveWriterOptions& options);
 
-    // The first number of the snapshot that is not finite, in words; nothing when all are.
+    // The first number of the snapshot (of any rank's) that is not finite, in words; nothing when
+    // all are.
     std::optional<std::string> find_poison();
 
     // Writes and publishes the snapshot as `order` says. What fails is tried once more at once,
@@ -60,6 +63,9 @@ public:
 
 private:
     base::Result<checkpoint::PublishedCheckpoint> write_once(const SaveOrder& order);
+    // The files of a checkpoint, by this process alone or by all ranks.
+    base::Status write_files(checkpoint::PendingSave& pending);
+    base::Status write_parts(checkpoint::PendingSave& pending);
     void make_room();
     checkpoint::ReclaimReport carry_out_deletions();
     void tell_deletions(const checkpoint::ReclaimReport& report, std::string_view why);

@@ -21,7 +21,13 @@ std::atomic<bool> save_requested{false};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free &&
               std::atomic<double>::is_always_lock_free);
 
-void handle_stop(int signal_number) {
+void handle_stop(int signal_number, siginfo_t* info, void* /*context*/) {
+    // The supervisor of ranks numbers the stops that it passes on. Its first may come after one
+    // that a scheduler sent to every process of the job: that is the same wish.
+    if (info != nullptr && info->si_code == SI_QUEUE && info->si_value.sival_int == 1 &&
+        stop_signal.load() != 0) {
+        return;
+    }
     int expected = 0;
     // Before the signal is seen, so that who sees it sees its time; clock_gettime may be called in
     // a handler. A later first signal of another thread is some microseconds later.
@@ -32,7 +38,7 @@ void handle_stop(int signal_number) {
     }
 }
 
-void handle_save(int /*signal_number*/) {
+void handle_save(int /*signal_number*/, siginfo_t* /*info*/, void* /*context*/) {
     save_requested.store(true);
 }
 
@@ -47,10 +53,12 @@ OldActions& old_actions() {
     return actions;
 }
 
-void install(int signal_number, void (*handler)(int), struct sigaction* old_action) {
+void install(int signal_number,
+             void (*handler)(int, siginfo_t*, void*),
+             struct sigaction* old_action) {
     struct sigaction action {};
-    action.sa_handler = handler;
-    action.sa_flags = SA_RESTART;
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_RESTART | SA_SIGINFO;
     sigemptyset(&action.sa_mask);
     HF_CHECK(::sigaction(signal_number, nullptr, old_action) == 0, "sigaction({})", signal_number);
     if (old_action->sa_handler != SIG_IGN) {
@@ -81,8 +89,22 @@ StopRequest::~StopRequest() {
     old.installed = false;
 }
 
+void StopRequest::ask(int signal_number) {
+    if (signal_number == SIGUSR1) {
+        save_requested.store(true);
+        return;
+    }
+    int none = 0;
+    stop_seconds.store(base::monotonic_seconds());
+    stop_signal.compare_exchange_strong(none, signal_number);
+}
+
+int StopRequest::heard() {
+    return stop_signal.load();
+}
+
 std::optional<int> StopRequest::signal() const {
-    const int number = stop_signal.load();
+    const int number = heard();
     return number == 0 ? std::nullopt : std::optional(number);
 }
 

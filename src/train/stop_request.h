@@ -4,7 +4,8 @@
 // reason(): between steps, between micro-batches, between evaluation units, and while waiting for
 // data or for a save.
 //   SIGINT, SIGTERM, SIGHUP   save and stop; the second of any of them ends the process at once
-//                             with 128 + number
+//                             with 128 + number; the first that a supervisor of ranks passes on
+//                             (dist/rank_group.h) is never the second
 //   SIGUSR1                   save and go on
 // A signal that was ignored when the process started stays ignored (nohup).
 #pragma once
@@ -25,6 +26,13 @@ public:
     StopRequest& operator=(const StopRequest&) = delete;
     StopRequest(StopRequest&&) = delete;
     StopRequest& operator=(StopRequest&&) = delete;
+
+    // As if the signal had come to this process, when none has yet: another rank heard it. Any
+    // thread.
+    static void ask(int signal_number);
+    // The signal that asked for the stop, 0 for none; also before there is a StopRequest. Any
+    // thread.
+    static int heard();
 
     // The signal that asked for the stop, or nothing. Any thread.
     [[nodiscard]] std::optional<int> signal() const;

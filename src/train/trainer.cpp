@@ -166,12 +166,15 @@ void Trainer::note_best(const telemetry::StepMetrics& metrics) {
 }
 
 void Trainer::evaluate_and_log(telemetry::StepMetrics metrics) {
-    const Result<std::optional<std::vector<telemetry::ValLoss>>> losses =
-        evaluate_sets(parts_.gpt, parts_.val_sets, [&](std::int64_t done, std::int64_t total) {
+    const Result<std::optional<std::vector<telemetry::ValLoss>>> losses = evaluate_sets(
+        parts_.gpt,
+        parts_.val_sets,
+        [&](std::int64_t done, std::int64_t total) {
             parts_.progress.set_activity(fmt::format("evaluating {}/{}", done, total),
                                          base::monotonic_seconds());
             return parts_.stop.stop_asked();
-        });
+        },
+        parts_.leader);
     parts_.progress.set_activity("", base::monotonic_seconds());
     if (!losses.ok()) {
         throw Failure(ExitCode::kFailed, losses.error().within("while evaluating").what);
@@ -236,6 +239,17 @@ void Trainer::finish_step(const LaunchedStep& launched) {
     }
 }
 
+void Trainer::note_ranks(const StepNumbers& numbers, telemetry::StepMetrics& metrics) {
+    for (const double seconds : numbers.compute_seconds_of_ranks) {
+        metrics.rank_compute_ms.push_back(seconds * 1e3);
+    }
+    metrics.rank_wait_ms = numbers.wait_seconds * 1e3;
+    if (const auto line =
+            stragglers_.note(numbers.compute_seconds_of_ranks, base::monotonic_seconds())) {
+        base::log_warning("{}", *line);
+    }
+}
+
 void Trainer::handle_refused_step(telemetry::StepMetrics& metrics) {
     ++refused_steps_;
     const std::string what = fmt::format(
@@ -269,6 +283,9 @@ bool Trainer::take_step() {
     metrics.step = position_.step + 1;
     metrics.learning_rate =
         optim::learning_rate_at(options_.schedule, options_.peak_learning_rate, metrics.step);
+    if (parts_.leader != nullptr) {
+        parts_.leader->order_step(metrics.step, metrics.learning_rate, taken.batch_hash);
+    }
     if (!parts_.step.launch(taken, metrics.step, metrics.learning_rate, should_stop)) {
         return false;
     }
@@ -311,6 +328,9 @@ void Trainer::finish_launched() {
     const StepNumbers numbers = parts_.step.read(metrics.step);
     metrics.loss = numbers.loss;
     metrics.grad_norm = numbers.grad_norm;
+    if (parts_.leader != nullptr) {
+        note_ranks(numbers, metrics);
+    }
     if (numbers.refused) {
         handle_refused_step(metrics);
     }
@@ -415,7 +435,8 @@ TrainerResult Trainer::end_of_run() {
 }
 
 bool Trainer::stands_between_steps() const {
-    return parts_.step.weights_are_whole() &&
+    // Other ranks may be in the middle of the step that this one has left.
+    return parts_.leader == nullptr && parts_.step.weights_are_whole() &&
            parts_.step.updated_step().value_or(start_step_) == position_.step &&
            last_metrics_.step == position_.step;
 }

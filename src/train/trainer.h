@@ -30,6 +30,7 @@
 #include "train/save_schedule.h"
 #include "train/saver.h"
 #include "train/stop_request.h"
+#include "train/straggler_watch.h"
 #include "train/train_config.h"
 #include "train/train_step.h"
 
@@ -59,7 +60,8 @@ struct TrainerParts {
     telemetry::TensorboardWriter* tensorboard;  // null: off
     telemetry::ProgressLine& progress;
     const StopRequest& stop;
-    std::function<void()> capture;  // state into the saver's snapshot
+    std::function<void()> capture;  // state into the saver's snapshot, of all ranks
+    RankLeader* leader = nullptr;   // of the other ranks; null: there are none
 };
 
 // How the run came to its place.
@@ -111,6 +113,7 @@ private:
     bool take_step();
     void finish_launched();
     void finish_step(const LaunchedStep& launched);
+    void note_ranks(const StepNumbers& numbers, telemetry::StepMetrics& metrics);
     void handle_refused_step(telemetry::StepMetrics& metrics);
     void evaluate_and_log(telemetry::StepMetrics metrics);
     void note_best(const telemetry::StepMetrics& metrics);
@@ -149,6 +152,7 @@ private:
     telemetry::StepMetrics last_metrics_;
     telemetry::LogPosition log_before_line_;
     SaveSchedule save_schedule_;
+    StragglerWatch stragglers_;
     std::int64_t refused_steps_ = 0;
     std::optional<std::string> guard_reason_;
     bool save_asked_ = false;    // by SIGUSR1

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "telemetry/step_metrics.h"
@@ -148,6 +150,11 @@ bool RunningProgram::wait_until_stopped() {
 
 void RunningProgram::send_signal(int number) const {
     ::kill(pid_, number);
+}
+
+std::vector<pid_t> RunningProgram::children() const {
+    std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", pid_));
+    return {std::istream_iterator<pid_t>(file), {}};
 }
 
 Outcome RunningProgram::finish() {

@@ -42,6 +42,8 @@ public:
     // False in the second case.
     bool wait_until_stopped();
     void send_signal(int number) const;
+    // Its child processes, in the order in which they were started; of a supervisor, the ranks.
+    [[nodiscard]] std::vector<pid_t> children() const;
     // Waits for the end.
     Outcome finish();
 

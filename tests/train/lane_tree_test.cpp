@@ -44,6 +44,27 @@ TEST(LaneTree, P4_AddsLanesInTheFixedTree) {
     }
 }
 
+TEST(LaneTree, P4_RangesThatAreClosedOneByOneHoldTheSameSum) {
+    for (std::int64_t lanes = 1; lanes <= 9; ++lanes) {
+        LaneTree tree(lanes, 8, at::kCPU);
+        for (int repetition = 0; repetition < 2; ++repetition) {
+            tree.begin_step();
+            for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                tree.gradient().add_(at::full({8}, lane_value(lane)));
+                if (tree.is_last_lane()) {
+                    tree.close_range(0, 3);
+                    EXPECT_EQ(tree.sum_gradient()[2].item<float>(), tree_sum(0, lanes, 16))
+                        << "ready before the rest";
+                    tree.close_range(3, 8);
+                }
+                tree.finish_lane();
+            }
+            EXPECT_EQ(tree.sum_gradient()[0].item<float>(), tree_sum(0, lanes, 16)) << lanes;
+            EXPECT_EQ(tree.sum_gradient()[7].item<float>(), tree_sum(0, lanes, 16)) << lanes;
+        }
+    }
+}
+
 TEST(LaneTree, HoldsOneArenaMoreThanTheDepthOfTheTree) {
     EXPECT_EQ(LaneTree::bytes_needed(1, 100), 400);
     EXPECT_EQ(LaneTree::bytes_needed(2, 100), 800);

@@ -152,7 +152,7 @@ protected:
     fs::FaultFileSystem faults_{fs::real_file_system()};
     checkpoint::TransferBuffers buffers_;
     model::ArenaLayout layout_ = layout();
-    state::Snapshot snapshot_{layout_, at::kCPU};
+    state::Snapshot snapshot_{layout_, {{0, layout_.element_count()}}, at::kCPU};
     std::optional<checkpoint::OpenedRun> opened_;
     std::unique_ptr<telemetry::MetricsLog> metrics_log_;
     std::unique_ptr<Saver> saver_;

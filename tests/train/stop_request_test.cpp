@@ -1,5 +1,9 @@
 #include "train/stop_request.h"
 
+#include <csignal>
+
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 namespace holdfast::train {
@@ -22,6 +26,34 @@ TEST(StopRequestDeathTest, TheSecondSignalEndsTheProcessAtOnce) {
         },
         testing::ExitedWithCode(130),
         "");
+}
+
+TEST(StopRequest, TheFirstThatASupervisorPassesOnIsNoSecondWish) {
+    const StopRequest stop;
+    std::raise(SIGTERM);
+    ASSERT_EQ(::sigqueue(::getpid(), SIGTERM, {.sival_int = 1}), 0);
+    EXPECT_EQ(stop.signal(), SIGTERM);
+}
+
+TEST(StopRequestDeathTest, TheSecondThatASupervisorPassesOnEndsTheProcess) {
+    EXPECT_EXIT(
+        {
+            const StopRequest stop;
+            ::sigqueue(::getpid(), SIGINT, {.sival_int = 1});
+            ::sigqueue(::getpid(), SIGINT, {.sival_int = 2});
+        },
+        testing::ExitedWithCode(130),
+        "");
+}
+
+TEST(StopRequest, WhatAnotherRankHeardCountsAsHeardHere) {
+    const StopRequest stop;
+    StopRequest::ask(SIGHUP);
+    EXPECT_EQ(stop.signal(), SIGHUP);
+    StopRequest::ask(SIGTERM);
+    EXPECT_EQ(stop.signal(), SIGHUP) << "the first counts";
+    StopRequest::ask(SIGUSR1);
+    EXPECT_TRUE(stop.take_save_request());
 }
 
 TEST(StopRequest, UserSignalAsksForASaveOnce) {
