@@ -154,9 +154,9 @@ bool KilledRun::stands_before_an_evaluated_line() const {
 }
 
 cli::Outcome KilledRun::run_with_faults(const std::vector<std::string>& words,
-                                    const std::string& rules) {
-    return cli::run_program(
-        words, {"LD_PRELOAD=" HOLDFAST_CALL_FAULT, "HOLDFAST_CALL_FAULTS=" + rules});
+                                        const std::string& rules) {
+    return cli::run_program(words,
+                            {"LD_PRELOAD=" HOLDFAST_CALL_FAULT, "HOLDFAST_CALL_FAULTS=" + rules});
 }
 
 // Starts the run once more with `rules`. What it tells before it dies must be that it goes on
@@ -195,7 +195,7 @@ bool KilledRun::kill_at(const KillPoint& point) {
         there = there && stands_before_an_evaluated_line();
     }
     ++(there ? tally.killed_there : tally.killed_elsewhere);
-    expect_sound_after_a_kill();
+    expect_sound_after_a_kill(outcome);
     return true;
 }
 

@@ -31,7 +31,7 @@ protected:
         return {kCapture, kEvaluation, kRandomTime, kRandomTime};
     }
     [[nodiscard]] virtual const KillPoint& first_point() const { return first_start(); }
-    virtual void expect_sound_after_a_kill() {}
+    virtual void expect_sound_after_a_kill(const cli::Outcome& /*killed*/) {}
     virtual void expect_the_end_of_a_run_never_stopped();
 
     // Kills runs until so many kills were made, and prints where.

@@ -23,9 +23,20 @@ constexpr const char* kSteps = "12";
 class OutOfMemory : public cli::SmallRun {
 protected:
     static std::vector<std::string> options() {
-        return {"--max-steps",         kSteps, "--warmup-steps",       "2", "--eval-interval", "4",
-                "--checkpoint-freq",   "5",    "--disk-warn-percent",  "0", "--disk-alert-percent",
-                "0",                   "--backup", "off"};
+        return {"--max-steps",
+                kSteps,
+                "--warmup-steps",
+                "2",
+                "--eval-interval",
+                "4",
+                "--checkpoint-freq",
+                "5",
+                "--disk-warn-percent",
+                "0",
+                "--disk-alert-percent",
+                "0",
+                "--backup",
+                "off"};
     }
 
     cli::Outcome run_out(const std::string& name, std::int64_t line, std::int64_t skip) {
@@ -111,21 +122,36 @@ TEST_F(OutOfMemory, P1_AStepHalfDoneIsNotSaved) {
 TEST_F(OutOfMemory, P2_AtWhateverAllocationOfAStep) {
     make_straight_run();
     constexpr std::int64_t kAllocations = 1700;
+    std::int64_t tried = 0;
+    std::int64_t unsaved = 0;
+    std::int64_t ended = 0;
     const std::int64_t stride = std::getenv("HOLDFAST_FULL_SWEEP") == nullptr ? 337 : 29;
     for (const std::int64_t line : {3, 4}) {
         for (std::int64_t skip = 10; skip < kAllocations; skip += stride) {
             SCOPED_TRACE(fmt::format("line {}, allocation {}", line, skip));
             const std::string name = fmt::format("run-{}-{}", line, skip);
             const cli::Outcome outcome = run_out(name, line, skip);
-            ASSERT_EQ(outcome.exit_code, kExitOutOfMemory) << outcome.log;
             ASSERT_NE(outcome.log.find("memory-fault "), std::string::npos);
-            ASSERT_TRUE(last_words(outcome).starts_with("holdfast: error: out of memory"))
-                << outcome.log;
+            // What another thread gives back may be enough to come to the end.
+            if (outcome.exit_code != 0) {
+                ASSERT_EQ(outcome.exit_code, kExitOutOfMemory) << outcome.log;
+                ASSERT_TRUE(last_words(outcome).starts_with("holdfast: error: out of memory"))
+                    << outcome.log;
+            }
+            ended += outcome.exit_code == 0 ? 1 : 0;
+            ++tried;
+            unsaved += outcome.log.find("nothing is saved") == std::string::npos ? 0 : 1;
             expect_same_end(name);
             ASSERT_FALSE(HasFailure());
             std::filesystem::remove_all(run_directory(name));
         }
     }
+    fmt::print("{} places, {} in which nothing could be saved, {} runs that came to their end\n",
+               tried,
+               unsaved,
+               ended);
+    EXPECT_LT(unsaved * 10, tried);
+    EXPECT_LT(ended * 4, tried);
 }
 
 TEST_F(OutOfMemory, AModelThatCannotFitEndsWithTheNumbers) {

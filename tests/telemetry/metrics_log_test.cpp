@@ -250,6 +250,9 @@ TEST_F(MetricsLogTest, ASymlinkStaysOneWhateverBecomesOfTheFile) {
     log->append(step_line(1));
     ASSERT_TRUE(log->sync().ok());
     EXPECT_TRUE(is_symlink());
+    const std::uint64_t inode = file_system_.status(elsewhere).value().inode;
+    ASSERT_TRUE(log->sync().ok());
+    EXPECT_EQ(file_system_.status(elsewhere).value().inode, inode) << "it is in its place";
     ASSERT_EQ(::unlink(elsewhere.c_str()), 0);
     log->append(step_line(2));
     ASSERT_TRUE(log->sync().ok());
