@@ -37,8 +37,7 @@ base::ExitCode start_ranks(const TrainRequest& request, const std::vector<std::s
     const double limit_seconds = request.resolved.settings.train.time_limit_seconds;
     const auto available = [&](const dist::FailedAttempt& attempt) {
         // The end of its time is no failure, though its code says "start again": not here.
-        const bool is_over =
-            limit_seconds > 0 && attempt.failure.uptime_seconds >= limit_seconds;
+        const bool is_over = limit_seconds > 0 && attempt.failure.uptime_seconds >= limit_seconds;
         return is_over ? 0 : attempt.rank_count;
     };
     return static_cast<base::ExitCode>(

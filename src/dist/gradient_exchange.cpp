@@ -91,7 +91,7 @@ GradientExchange::GradientExchange(Communicator& group,
         }
     }
     loss_and_seconds_ = at::zeros({2}, fp32.dtype(at::kDouble));
-    of_ranks_ = at::zeros({group_.size() * 2}, fp32.dtype(at::kDouble));
+    of_ranks_ = at::zeros({2 * std::int64_t{group_.size()}}, fp32.dtype(at::kDouble));
     compute_seconds_ = of_ranks_.view({group_.size(), 2}).select(1, 1);
 }
 
@@ -136,10 +136,7 @@ void GradientExchange::land_stage(Flight& flight, const at::Tensor& gradient) {
                                   .at(flight.stage)
                                   .narrow(0, 0, mine.size() * stage.size)
                                   .view({stage.size, mine.size()});
-    std::vector<at::Tensor> parts;
-    for (int i = 0; i < stage.size; ++i) {
-        parts.push_back(shares.select(0, i));
-    }
+    std::vector<at::Tensor> parts = shares.unbind(0);
     sum_tree(parts);
     part_of(gradient, mine).copy_(parts.front());
     ++flight.stage;
@@ -179,10 +176,7 @@ void GradientExchange::sum_loss(at::Tensor& loss, double compute_seconds) {
     loss_and_seconds_.select(0, 0).copy_(loss);
     loss_and_seconds_.select(0, 1).fill_(compute_seconds);
     wait(*group_.device_backend()._allgather_base(of_ranks_, loss_and_seconds_));
-    std::vector<at::Tensor> parts;
-    for (int i = 0; i < group_.size(); ++i) {
-        parts.push_back(of_ranks_.select(0, 2 * i));
-    }
+    std::vector<at::Tensor> parts = of_ranks_.view({group_.size(), 2}).select(1, 0).unbind(0);
     sum_tree(parts);
     loss.copy_(parts.front());
 }

@@ -12,7 +12,6 @@
 
 namespace holdfast::dist {
 
-using base::ErrorKind;
 using base::Result;
 
 namespace {

@@ -221,7 +221,7 @@ TEST_F(TrainCommand, ListNamesEveryCheckpoint) {
     ASSERT_EQ(train("run").exit_code, 0);
     const Outcome table = run_program({"checkpoints", "list", run_directory("run")});
     EXPECT_EQ(table.exit_code, 0);
-    EXPECT_NE(table.out.find("latest\n  rolling/step_00000060 "), std::string::npos) << table.out;
+    EXPECT_NE(table.out.find("latest (rolling)\n  step_00000060 "), std::string::npos) << table.out;
     const Outcome json = run_program({"checkpoints", "list", run_directory("run"), "--json"});
     EXPECT_GE(nlohmann::json::parse(json.out).at("checkpoints").size(), 8U);
     EXPECT_EQ(run_program({"checkpoints", "verify", run_directory("run")}).exit_code, 0);

@@ -98,10 +98,12 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "log.tensorboard",
                             "log.json",
                             "log.sample_interval",
-                            "log.sample_prompts"}) {
+                            "log.sample_prompts",
+                            "dist.timeout",
+                            "dist.lost_after"}) {
         EXPECT_NE(option_table().find(key), nullptr) << key;
     }
-    EXPECT_EQ(option_table().options().size(), 55U);
+    EXPECT_EQ(option_table().options().size(), 57U);
 }
 
 TEST(OptionTable, EachOptionReachesAMemberOfItsOwn) {
