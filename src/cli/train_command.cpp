@@ -101,11 +101,13 @@ void tell_start(const config::Settings& settings,
                                                   words(memory.device_bytes()),
                                                   words(memory.host_bytes()));
     base::log_info(
-        "memory  {} planned: weights {}, gradients {}, optimizer {}, activations {}, "
+        "memory  {} planned{}: weights {}, gradients {}, {}optimizer {}, activations {}, "
         "saving {}, batches {}",
         planned,
+        memory.exchange_bytes > 0 ? " by each rank" : "",
         words(memory.weights_bytes),
         words(memory.gradients_bytes),
+        memory.exchange_bytes > 0 ? fmt::format("exchange {}, ", words(memory.exchange_bytes)) : "",
         words(memory.optimizer_bytes),
         words(memory.activations_bytes),
         words(memory.saving_bytes),

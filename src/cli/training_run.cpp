@@ -45,11 +45,7 @@ std::unique_ptr<dist::GradientExchange> make_exchange(dist::Communicator* group,
     if (group == nullptr) {
         return nullptr;
     }
-    std::vector<dist::ArenaRange> buckets;
-    for (const model::ArenaBucket& bucket : layout.buckets()) {
-        buckets.push_back({bucket.begin, bucket.end});
-    }
-    return std::make_unique<dist::GradientExchange>(*group, std::move(buckets), device);
+    return std::make_unique<dist::GradientExchange>(*group, exchange_buckets(layout), device);
 }
 
 std::vector<optim::ElementRange> owned_ranges(const dist::GradientExchange* exchange,
@@ -82,6 +78,7 @@ TrainingRun::TrainingRun(const config::Settings& settings,
       data_(data),
       rank_(group == nullptr ? 0 : group->rank()),
       ranks_(group == nullptr ? 1 : group->size()),
+      shape_(group == nullptr ? dist::GroupShape{} : group->shape()),
       windows_(value_or_fail(data::WindowMap::make(*data.train, settings.model.block_size))),
       val_sets_(make_val_sets(settings, data)),
       layout_(settings.model, settings.batch.lanes),
@@ -110,8 +107,8 @@ data::BatchLoaderOptions TrainingRun::loader_options() const {
 }
 
 RunMemory TrainingRun::planned_memory() const {
-    RunMemory memory =
-        plan_run_memory(gpt_options(), layout_, step_options(settings_, ranks_), loader_options());
+    RunMemory memory = plan_run_memory(
+        gpt_options(), layout_, step_options(settings_, ranks_), loader_options(), shape_);
     if (settings_.checkpoint.backup != "off") {
         // The writer of second copies has buffers of its own.
         memory.saving_bytes += static_cast<std::int64_t>(checkpoint::TransferBuffers::kBytes);

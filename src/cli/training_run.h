@@ -67,6 +67,7 @@ private:
     const train::RunData& data_;
     int rank_;
     int ranks_;
+    dist::GroupShape shape_;
     data::WindowMap windows_;
     std::vector<train::NamedValidationSet> val_sets_;
     model::ArenaLayout layout_;

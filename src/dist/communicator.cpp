@@ -45,6 +45,15 @@ at::Tensor bytes_tensor(const std::string& text, std::size_t size) {
 
 }  // namespace
 
+std::vector<int> stage_sizes(const GroupShape& shape) {
+    const int nodes = shape.size / shape.local_size;
+    const bool is_tree = std::has_single_bit(static_cast<unsigned>(shape.local_size));
+    if (nodes == 1 || shape.local_size == 1 || !is_tree) {
+        return {shape.size};
+    }
+    return {shape.local_size, nodes};
+}
+
 struct Communicator::Posted {
     std::vector<at::Tensor> tensors;
     c10::intrusive_ptr<c10d::Work> work;
@@ -90,7 +99,7 @@ c10::intrusive_ptr<c10d::Backend> Communicator::make_device_group(const RankStor
                                                                   const std::string& name,
                                                                   int rank,
                                                                   int size) {
-    auto part = c10::make_intrusive<c10d::PrefixStore>(name, store.handle());
+    auto part = c10::make_intrusive<c10d::PrefixStore>(options_.name + name, store.handle());
     if (device_.is_cpu()) {
         auto backend = make_gloo_backend(
             part, rank, size, options_.join_timeout_seconds, options_.local_address);
@@ -103,21 +112,20 @@ c10::intrusive_ptr<c10d::Backend> Communicator::make_device_group(const RankStor
 
 void Communicator::make_groups(const RankStore& store) {
     const GroupShape& shape = options_.shape;
-    host_backend_ =
-        make_gloo_backend(c10::make_intrusive<c10d::PrefixStore>("host", store.handle()),
-                          shape.rank,
-                          shape.size,
-                          options_.join_timeout_seconds,
-                          options_.local_address);
+    host_backend_ = make_gloo_backend(
+        c10::make_intrusive<c10d::PrefixStore>(options_.name + "host", store.handle()),
+        shape.rank,
+        shape.size,
+        options_.join_timeout_seconds,
+        options_.local_address);
     host_backend_->setTimeout(
         std::chrono::milliseconds(static_cast<std::int64_t>(kHostTimeoutSeconds * 1e3)));
     device_backend_ = make_device_group(store, "device", shape.rank, shape.size);
-    const int nodes = shape.size / shape.local_size;
-    const bool is_tree = std::has_single_bit(static_cast<unsigned>(shape.local_size));
-    if (nodes == 1 || shape.local_size == 1 || !is_tree) {
+    if (stage_sizes(shape).size() == 1) {
         stages_ = {{device_backend_, shape.size, shape.rank}};
         return;
     }
+    const int nodes = shape.size / shape.local_size;
     const int node = shape.rank / shape.local_size;
     stages_.push_back(
         {make_device_group(store, fmt::format("node{}", node), shape.local_rank, shape.local_size),

@@ -40,6 +40,8 @@ struct GroupShape {
 
 struct GroupOptions {
     GroupShape shape;
+    // In the store, of a group beside the run's own; two of one name must not be formed.
+    std::string name{};
     // The address of this machine that other ranks reach.
     std::string local_address = "127.0.0.1";
     double join_timeout_seconds = 120;
@@ -53,6 +55,9 @@ struct ExchangeStage {
     int size = 1;
     int index = 0;
 };
+
+// The sizes of the stages in which ranks of this shape exchange.
+std::vector<int> stage_sizes(const GroupShape& shape);
 
 class Communicator {
 public:
@@ -68,6 +73,7 @@ public:
 
     [[nodiscard]] int rank() const { return options_.shape.rank; }
     [[nodiscard]] int size() const { return options_.shape.size; }
+    [[nodiscard]] const GroupShape& shape() const { return options_.shape; }
 
     // Rank 0 gives, all others receive. The words have one count on all ranks.
     void broadcast_words(std::span<std::int64_t> words);

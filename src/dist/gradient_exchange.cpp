@@ -97,15 +97,17 @@ GradientExchange::GradientExchange(Communicator& group,
 
 GradientExchange::~GradientExchange() = default;
 
-std::int64_t GradientExchange::staging_bytes(const std::vector<ArenaRange>& buckets,
-                                             const std::vector<ExchangeStage>& stages) {
+std::int64_t GradientExchange::bytes_needed(const std::vector<ArenaRange>& buckets,
+                                            const std::vector<int>& stage_sizes,
+                                            std::int64_t weight_bytes) {
     std::int64_t elements = largest_bucket(buckets);
     std::int64_t sum = 0;
-    for (const ExchangeStage& stage : stages) {
+    for (const int size : stage_sizes) {
         sum += elements;
-        elements /= stage.size;
+        elements /= size;
     }
-    return static_cast<std::int64_t>(kFlightsMax) * sum * 4;
+    return static_cast<std::int64_t>(kFlightsMax) * sum * 4 +
+           buckets.back().end / stage_sizes.front() * weight_bytes;
 }
 
 void GradientExchange::wait(c10d::Work& work) {

@@ -12,7 +12,8 @@
 // Bytes that a rank sends a step, with n ranks in one stage and N elements in the arena:
 //   gradients  4 N (n - 1) / n        weights  (2 or 4) N (n - 1) / n
 // and holds, as staging, two of the largest bucket in fp32 (with a second stage, a further part of
-// 1 / local ranks of it) and its own pieces of the weights.
+// 1 / local ranks of it) and its pieces of the weights, (2 or 4) N / n bytes (with a second stage
+// those of its place in the node, n being the local ranks).
 //
 // Borrows the group, which must outlive it. Owns the staging. One thread. On a CPU the calls wait
 // where they must; on a GPU they enqueue. A lost rank throws base::Failure (communicator.h).
@@ -80,8 +81,12 @@ public:
     // Sent by this rank so far.
     [[nodiscard]] std::int64_t sent_bytes() const { return sent_bytes_; }
 
-    static std::int64_t staging_bytes(const std::vector<ArenaRange>& buckets,
-                                      const std::vector<ExchangeStage>& stages);
+    // Bytes of the staging, with stages of these sizes (stage_sizes()) and weights of
+    // `weight_bytes` each: 2 x 4 x the largest bucket of each stage, and the pieces of the weights
+    // on their way back.
+    static std::int64_t bytes_needed(const std::vector<ArenaRange>& buckets,
+                                     const std::vector<int>& stage_sizes,
+                                     std::int64_t weight_bytes);
 
 private:
     struct Flight;

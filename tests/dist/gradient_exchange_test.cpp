@@ -150,13 +150,10 @@ INSTANTIATE_TEST_SUITE_P(
                "ANode";
     });
 
-TEST(GradientExchange, StagingIsTwiceTheLargestBucket) {
-    run_ranks(2, 2, [](Communicator& group) {
-        EXPECT_EQ(GradientExchange::staging_bytes(kBuckets, group.stages()), 2 * 2048 * 4);
-    });
-    run_ranks(4, 2, [](Communicator& group) {
-        EXPECT_EQ(GradientExchange::staging_bytes(kBuckets, group.stages()), 2 * (2048 + 1024) * 4);
-    });
+TEST(GradientExchange, HoldsTwoOfTheLargestBucketAndItsPiecesOfTheWeights) {
+    EXPECT_EQ(GradientExchange::bytes_needed(kBuckets, {2}, 4), 2 * 2048 * 4 + 3200 / 2 * 4);
+    EXPECT_EQ(GradientExchange::bytes_needed(kBuckets, {2, 2}, 2),
+              2 * (2048 + 1024) * 4 + 3200 / 2 * 2);
 }
 
 }  // namespace
