@@ -1,20 +1,18 @@
-// `train --nproc-per-node N`: this process starts the ranks and watches them.
+// `--nproc-per-node N`: this process starts the ranks and watches them.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "cli/train_request.h"
-#include "dist/launch_environment.h"
+#include "dist/launch_config.h"
 
 namespace holdfast::cli {
 
-// True when the command line asks for several ranks and nobody has started them yet. Throws
-// base::Failure (usage) when another launcher has, with other words on the command line.
-bool must_start_ranks(const TrainRequest& request, const dist::LaunchEnvironment& launch);
-
-// Runs the ranks, each with `arguments` after the word "train", to their end; the exit code of all.
-base::ExitCode start_ranks(const TrainRequest& request, const std::vector<std::string>& arguments);
+// Runs the ranks, each as `holdfast words...`, to their end; the exit code of all. After
+// `limit_seconds` (0: none) a rank's end is no failure: nothing is started again.
+base::ExitCode start_ranks(const dist::LaunchConfig& launch,
+                           const std::vector<std::string>& words,
+                           double limit_seconds);
 
 }  // namespace holdfast::cli

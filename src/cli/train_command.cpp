@@ -363,6 +363,7 @@ ExitCode train_with(const TrainRequest& request,
         }
     }
     if (request.dry_run) {
+        check_rank_count(place.size, chosen.settings.batch.lanes);
         fmt::print("{}", config::resolved_table(chosen, false));
         return ExitCode::kDone;
     }
@@ -389,10 +390,21 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
             configured.empty() ? "checkpoints/" + resolved.settings.run.name : configured,
             /*as_json=*/false);
     }
-    const dist::LaunchEnvironment launch =
-        value_or_fail(dist::read_launch_environment(dist::process_environment));
-    if (must_start_ranks(request, launch)) {
-        return start_ranks(request, arguments);
+    const dist::LaunchEnvironment& launch = request.started_by;
+    if (request.must_start_ranks && request.dry_run) {
+        // As each of them would see it.
+        const at::Device device = choose_device(resolved.settings.run.device);
+        return train_with(request,
+                          device,
+                          {.size = request.launch.world_size(),
+                           .local_size = request.launch.nproc_per_node,
+                           .node_count = request.launch.nnodes},
+                          nullptr);
+    }
+    if (request.must_start_ranks) {
+        std::vector<std::string> words = {"train"};
+        words.insert(words.end(), arguments.begin(), arguments.end());
+        return start_ranks(request.launch, words, resolved.settings.train.time_limit_seconds);
     }
     const at::Device device = choose_device(resolved.settings.run.device, launch.place.local_rank);
     const std::unique_ptr<RankSession> ranks =

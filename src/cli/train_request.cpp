@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <system_error>
 
 #include <unistd.h>
 
@@ -12,11 +10,12 @@
 
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/run_environment.h"
+#include "cli/launch_options.h"
 #include "config/command_line.h"
 #include "config/option_help.h"
 #include "config/option_table.h"
 #include "config/resolve.h"
+#include "dist/sum_tree.h"
 #include "fs/durable_write.h"
 #include "fs/real_file_system.h"
 #include "telemetry/terminal.h"
@@ -25,7 +24,7 @@ namespace holdfast::cli {
 
 namespace {
 
-const std::array kTrainOptions = {
+const std::array kOwnOptions = {
     config::CommandOption{"config", "FILE", "settings of the run, JSON with // comments"},
     config::CommandOption{
         "resume",
@@ -39,14 +38,6 @@ const std::array kTrainOptions = {
         "allow-unlocked",
         "",
         "train where the file system has no locks; make sure yourself that nobody else does"},
-    config::CommandOption{"nproc-per-node",
-                          "N",
-                          "ranks on this machine, each a process of its own; auto: one a GPU, or "
-                          "one. They give the bits of one rank"},
-    config::CommandOption{"nnodes", "N", "machines of the run; start the same on each"},
-    config::CommandOption{"node-rank", "N", "which of them this is, from 0"},
-    config::CommandOption{"master-addr", "HOST", "the machine of rank 0, as all reach it"},
-    config::CommandOption{"master-port", "PORT", "where the ranks meet there; default 29500"},
     config::CommandOption{"max-restarts",
                           "N",
                           "after a failure start the ranks again from the newest checkpoint, so "
@@ -58,64 +49,42 @@ const std::array kTrainOptions = {
     config::CommandOption{"help", "", "this text", "h"},
 };
 
-// The value of a whole number's option in [minimum, maximum].
-int number_of(
-    const config::CommandLine& line, const char* name, int value, int minimum, int maximum) {
-    if (!line.has(name)) {
-        return value;
-    }
-    const std::string text = line.value(name);
-    int number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size() || number < minimum ||
-        number > maximum) {
-        fail_usage(fmt::format("--{}: expected a whole number from {} to {}, found '{}'",
-                               name,
-                               minimum,
-                               maximum,
-                               text));
-    }
-    return number;
+std::vector<config::CommandOption> train_options() {
+    std::vector<config::CommandOption> options(kOwnOptions.begin(), kOwnOptions.end());
+    // Among the others that start ranks.
+    const auto place =
+        std::find_if(options.begin(), options.end(), [](const config::CommandOption& option) {
+            return option.name == "max-restarts";
+        });
+    const std::vector<config::CommandOption> nodes = node_options();
+    options.insert(place, nodes.begin(), nodes.end());
+    return options;
 }
 
-constexpr int kRanksMax = 65536;
-
-// The options that start ranks, as they were given: a resumed run is started with them too.
-std::vector<std::string> launch_words_of(const config::CommandLine& line) {
-    std::vector<std::string> words;
-    for (const char* name : {"nproc-per-node",
-                             "nnodes",
-                             "node-rank",
-                             "master-addr",
-                             "master-port",
-                             "max-restarts",
-                             "min-ranks"}) {
-        if (line.has(name)) {
-            words.push_back(fmt::format("--{}", name));
-            words.push_back(line.value(name));
+// Who started this process, and whom it must start: dist.nproc_per_node, where it is auto by the
+// GPUs that are here.
+void read_launch(TrainRequest& request, const config::CommandLine& line) {
+    const config::Settings& settings = request.resolved.settings;
+    request.started_by = value_or_fail(dist::read_launch_environment(dist::process_environment));
+    request.launch = parse_launch(line, [&](int nnodes) {
+        if (settings.dist.nproc_per_node > 0) {
+            return static_cast<int>(settings.dist.nproc_per_node);
+        }
+        return request.started_by.launcher == dist::Launcher::kNone
+                   ? automatic_rank_count(settings.run.device, settings.batch.lanes, nnodes)
+                   : request.started_by.place.local_size;
+    });
+    request.launch_words = launch_words_of(line);
+    if (settings.batch.lanes > 0 && request.launch.nnodes == 1) {
+        for (const std::int64_t valid : dist::valid_rank_counts(settings.batch.lanes)) {
+            request.launch.valid_rank_counts.push_back(static_cast<int>(valid));
         }
     }
-    return words;
-}
-
-dist::LaunchConfig parse_launch(const config::CommandLine& line) {
-    dist::LaunchConfig launch;
-    if (line.value("nproc-per-node") == "auto") {
-        launch.nproc_per_node = std::max(1, gpu_count());
-    } else {
-        launch.nproc_per_node = number_of(line, "nproc-per-node", 1, 1, kRanksMax);
-    }
-    launch.nnodes = number_of(line, "nnodes", 1, 1, kRanksMax);
-    launch.node_rank = number_of(line, "node-rank", 0, 0, kRanksMax);
-    launch.master_addr = line.value("master-addr");
-    launch.master_port = number_of(line, "master-port", 0, 0, 65535);
-    launch.max_restarts = number_of(line, "max-restarts", 0, 0, 1'000'000);
-    launch.min_ranks = number_of(line, "min-ranks", launch.nproc_per_node, 1, kRanksMax);
-    const base::Status valid = dist::check_launch_config(launch);
-    if (!valid.ok()) {
-        fail_usage(valid.error().what);
-    }
-    return launch;
+    const config::Source source = request.resolved.source_of("dist.nproc_per_node");
+    const bool is_explicit = request.launch.nnodes > 1 || source == config::Source::kCommandLine ||
+                             source == config::Source::kEnvironment;
+    request.must_start_ranks =
+        must_start_ranks(request.launch.world_size(), is_explicit, request.started_by);
 }
 
 }  // namespace
@@ -129,7 +98,7 @@ void print_train_help() {
                "stand in the\n"
                "config file, in the environment (HOLDFAST_MODEL__N_LAYER=4) or here; the last of "
                "these wins.\n\n");
-    print_command_help("", kTrainOptions);
+    print_command_help("", train_options());
     fmt::print("\nsettings:\n{}",
                config::help_text(config::option_table(), telemetry::terminal_columns()));
 }
@@ -148,7 +117,7 @@ std::string TrainRequest::launch_json() const {
 
 TrainRequest parse_train_request(const std::vector<std::string>& arguments) {
     const config::CommandLine line = value_or_fail(
-        config::parse_command_line(&config::option_table(), kTrainOptions, arguments));
+        config::parse_command_line(&config::option_table(), train_options(), arguments));
     TrainRequest request;
     request.help = line.has("help");
     if (request.help) {
@@ -157,8 +126,6 @@ TrainRequest parse_train_request(const std::vector<std::string>& arguments) {
     if (!line.positional.empty()) {
         fail_usage(fmt::format("train takes options only, found '{}'", line.positional.front()));
     }
-    request.launch = parse_launch(line);
-    request.launch_words = launch_words_of(line);
     request.config_path = line.value("config");
     request.allowed_changes = line.values("allow-change");
     request.allow_unlocked = line.has("allow-unlocked");
@@ -182,6 +149,9 @@ TrainRequest parse_train_request(const std::vector<std::string>& arguments) {
     }
     if (!problems.empty() && !request.list_checkpoints) {
         fail_usage(problems.front().what);
+    }
+    if (!request.list_checkpoints) {
+        read_launch(request, line);
     }
     return request;
 }

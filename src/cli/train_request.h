@@ -8,6 +8,7 @@
 #include "checkpoint/resume_request.h"
 #include "config/resolved_settings.h"
 #include "dist/launch_config.h"
+#include "dist/launch_environment.h"
 
 namespace holdfast::cli {
 
@@ -19,8 +20,10 @@ struct TrainRequest {
     checkpoint::ResumeRequest resume;
     std::vector<std::string> allowed_changes;  // --allow-change
     std::string config_path;                   // empty: none
-    dist::LaunchConfig launch;                 // --nproc-per-node and its kin
-    std::vector<std::string> launch_words;     // the same as they were given
+    dist::LaunchEnvironment started_by;        // this process
+    dist::LaunchConfig launch;                 // dist.nproc_per_node, --nnodes and its kin
+    std::vector<std::string> launch_words;     // --nnodes and its kin as they were given
+    bool must_start_ranks = false;             // as `launch` says: nobody has yet
     bool allow_unlocked = false;
     bool dry_run = false;
     bool list_checkpoints = false;

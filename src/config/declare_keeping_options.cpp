@@ -123,6 +123,17 @@ void declare_log(OptionList& list) {
 
 void declare_dist(OptionList& list) {
     list.add(
+            "dist.nproc_per_node",
+            [](auto& s) -> auto& { return s.dist.nproc_per_node; },
+            ChangeRule::kFree,
+            "ranks",
+            "Ranks that the program starts on each machine, each a process of its own; they give "
+            "the bits of one. auto: one a GPU, or one. Left to torchrun, mpirun or srun where they "
+            "start the ranks.")
+        .at_least(1)
+        .at_most(65536)
+        .zero_is("auto")
+        .add(
             "dist.timeout",
             [](auto& s) -> auto& { return s.dist.timeout_seconds; },
             ChangeRule::kFree,

@@ -1,11 +1,14 @@
-// How long ranks wait for each other.
+// How many ranks a node has, and how long they wait for each other.
 #pragma once
+
+#include <cstdint>
 
 namespace holdfast::dist {
 
 struct DistConfig {
-    double timeout_seconds = 600;    // a call of the step loop that takes longer has failed
-    double lost_after_seconds = 30;  // a rank from which nothing was heard for so long is lost
+    std::int64_t nproc_per_node = 1;  // ranks started on each node; 0: one a GPU
+    double timeout_seconds = 600;     // a call of the step loop that takes longer has failed
+    double lost_after_seconds = 30;   // a rank from which nothing was heard for so long is lost
 };
 
 }  // namespace holdfast::dist

@@ -22,6 +22,7 @@ namespace holdfast::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class ManyRanks : public SmallRun {
 protected:
@@ -33,9 +34,11 @@ protected:
     // As many sequences as four lanes share; one thread a rank, since threads are part of the bits.
     static std::vector<std::string> options_of(int ranks,
                                                const std::vector<std::string>& more = {}) {
-        return with({"--nproc-per-node",
-                     std::to_string(ranks),
-                     "--threads",
+        return with(lane_options(), with({"--nproc-per-node", std::to_string(ranks)}, more));
+    }
+    // The same without a word on ranks.
+    static std::vector<std::string> lane_options(const std::vector<std::string>& more = {}) {
+        return with({"--threads",
                      "1",
                      "--lanes",
                      "4",
@@ -46,6 +49,13 @@ protected:
                      "--set",
                      "schedule.steps=50"},
                     more);
+    }
+    // Lets the config file say how many ranks there are.
+    void configure_ranks(const std::string& count) {
+        std::string text = read_text(config_path_);
+        const std::string before = "\"checkpoint\":";
+        text.insert(text.find(before), "\"dist\": {\"nproc_per_node\": " + count + "},\n  ");
+        write_text(config_path_, text);
     }
 };
 
@@ -129,6 +139,57 @@ TEST_F(ManyRanks, RankCountsThatDoNotFitTheLanesAreRefusedAndTheValidOnesNamed) 
     EXPECT_EQ(outcome.exit_code, 2);
     EXPECT_THAT(outcome.log, HasSubstr("3 ranks cannot share the 4 lanes"));
     EXPECT_THAT(outcome.log, HasSubstr("1, 2, 4 can"));
+}
+
+TEST_F(ManyRanks, TheConfigFileMayStartThemAndTheCommandLineHasTheLastWord) {
+    configure_ranks("2");
+    const Outcome two = train("two", lane_options({"--max-steps", "2"}));
+    ASSERT_EQ(two.exit_code, 0) << two.log;
+    EXPECT_THAT(two.log, HasSubstr("ranks   2 (2 on each of 1 node(s)), started by holdfast"));
+    const Outcome one = train("one", options_of(1, {"--max-steps", "2"}));
+    ASSERT_EQ(one.exit_code, 0) << one.log;
+    EXPECT_THAT(one.log, Not(HasSubstr("started by")));
+    EXPECT_EQ(hash_of("one"), hash_of("two"));
+}
+
+TEST_F(ManyRanks, AutoOnTheCpuIsOneAndSaysSo) {
+    configure_ranks("\"auto\"");
+    const Outcome outcome = train("auto", lane_options({"--max-steps", "2"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
+    EXPECT_THAT(outcome.log,
+                HasSubstr("ranks   one, on the CPU: auto counts GPUs; --nproc-per-node N starts"));
+    EXPECT_THAT(outcome.log, Not(HasSubstr("started by")));
+}
+
+TEST_F(ManyRanks, AutoOnGpusThatAreNotThereSaysThat) {
+    if (::access("/dev/nvidiactl", F_OK) == 0) {
+        GTEST_SKIP() << "this machine may have a GPU";
+    }
+    configure_ranks("\"auto\"");
+    const Outcome outcome = train("none", lane_options({"--device", "cuda"}));
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.log, HasSubstr("error: device is cuda, but"));
+    EXPECT_EQ(lines_of(outcome.log).size(), 1U) << outcome.log;
+}
+
+TEST_F(ManyRanks, ADryRunPrintsOneTableForAll) {
+    const Outcome outcome = train("dry", options_of(2, {"--dry-run", "--lanes", "auto"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
+    std::int64_t tables = 0;
+    for (const std::string& line : lines_of(outcome.out)) {
+        tables += line.find("batch.lanes") == std::string::npos ? 0 : 1;
+        if (line.find("batch.lanes") != std::string::npos) {
+            EXPECT_THAT(line, HasSubstr(" 2 ")) << "as many as ranks";
+        }
+    }
+    EXPECT_EQ(tables, 1) << outcome.out;
+}
+
+TEST_F(ManyRanks, TheResumeCommandStartsAsMany) {
+    const Outcome outcome = train("two", options_of(2, {"--max-steps", "2"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
+    const Outcome command = run_program({"checkpoints", "resume-command", run_directory("two")});
+    EXPECT_THAT(command.out, HasSubstr("--dist.nproc_per_node=2 "));
 }
 
 TEST_F(ManyRanks, LanesLeftOpenAreAsManyAsRanks) {
@@ -259,12 +320,23 @@ TEST_F(ManyRanks, OnOneMachineNobodyElseCanReachThem) {
     EXPECT_EQ(program.finish().exit_code, 0);
 }
 
+// Variables of rank `rank` of two, as torchrun leaves them.
+std::vector<std::string> torchrun_environment(int rank, const std::string& port) {
+    return {"RANK=" + std::to_string(rank),
+            "LOCAL_RANK=" + std::to_string(rank),
+            "WORLD_SIZE=2",
+            "LOCAL_WORLD_SIZE=2",
+            "GROUP_RANK=0",
+            "MASTER_ADDR=127.0.0.1",
+            "MASTER_PORT=" + port};
+}
+
 // Starts the program once a rank, as another launcher would.
 class OtherLauncher : public ManyRanks {
 protected:
     void start_ranks(const std::function<std::vector<std::string>(int rank)>& environment_of,
                      const std::string& launcher) {
-        const std::vector<std::string> words = train_words(launcher, options_of(1));
+        const std::vector<std::string> words = train_words(launcher, lane_options());
         std::string log_of_0;
         std::vector<std::unique_ptr<RunningProgram>> ranks;
         for (const int rank : {1, 0}) {
@@ -286,17 +358,29 @@ protected:
 
 TEST_F(OtherLauncher, P4_TorchrunsVariablesAreUnderstood) {
     const std::string port = free_port();
-    start_ranks(
-        [&](int rank) {
-            return std::vector<std::string>{"RANK=" + std::to_string(rank),
-                                            "LOCAL_RANK=" + std::to_string(rank),
-                                            "WORLD_SIZE=2",
-                                            "LOCAL_WORLD_SIZE=2",
-                                            "GROUP_RANK=0",
-                                            "MASTER_ADDR=127.0.0.1",
-                                            "MASTER_PORT=" + port};
-        },
-        "torchrun");
+    start_ranks([&](int rank) { return torchrun_environment(rank, port); }, "torchrun");
+}
+
+class ConfiguredRanks : public OtherLauncher, public testing::WithParamInterface<const char*> {};
+
+TEST_P(ConfiguredRanks, AreLeftToALauncherThatHasStartedThem) {
+    configure_ranks(GetParam());
+    const std::string port = free_port();
+    start_ranks([&](int rank) { return torchrun_environment(rank, port); }, "torchrun");
+}
+
+INSTANTIATE_TEST_SUITE_P(Train,
+                         ConfiguredRanks,
+                         testing::Values("\"auto\"", "4"),
+                         [](const auto& count) {
+                             return std::string(count.param) == "4" ? "Four" : "Auto";
+                         });
+
+TEST_F(OtherLauncher, RanksAskedForAsWellAreRefused) {
+    const Outcome outcome =
+        run_program(train_words("both", options_of(2)), torchrun_environment(0, free_port()));
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.log, HasSubstr("torchrun has started 2 ranks already"));
 }
 
 TEST_F(OtherLauncher, P4_MpirunsVariablesAreUnderstood) {
@@ -322,13 +406,7 @@ TEST_F(OtherLauncher, ARankWithOtherSettingsIsNamedWithWhatDiffers) {
         ranks.push_back(std::make_unique<RunningProgram>(
             train_words("differs", options_of(1, {"--seed", rank == 0 ? "7" : "8"})),
             folder,
-            std::vector<std::string>{"RANK=" + std::to_string(rank),
-                                     "LOCAL_RANK=" + std::to_string(rank),
-                                     "WORLD_SIZE=2",
-                                     "LOCAL_WORLD_SIZE=2",
-                                     "GROUP_RANK=0",
-                                     "MASTER_ADDR=127.0.0.1",
-                                     "MASTER_PORT=" + port}));
+            torchrun_environment(rank, port)));
     }
     for (const auto& rank : ranks) {
         const Outcome outcome = rank->finish();

@@ -99,11 +99,12 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "log.json",
                             "log.sample_interval",
                             "log.sample_prompts",
+                            "dist.nproc_per_node",
                             "dist.timeout",
                             "dist.lost_after"}) {
         EXPECT_NE(option_table().find(key), nullptr) << key;
     }
-    EXPECT_EQ(option_table().options().size(), 57U);
+    EXPECT_EQ(option_table().options().size(), 58U);
 }
 
 TEST(OptionTable, EachOptionReachesAMemberOfItsOwn) {
