@@ -33,7 +33,8 @@ constexpr std::array kCommands = {
     Command{"prepare", "turn text into token shards", run_prepare},
     Command{"sample", "write text with a trained model", run_sample},
     Command{"eval", "measure the loss of a checkpoint", run_eval},
-    Command{"bench", "measure saving and loading beside the disk's own speed", run_bench},
+    Command{
+        "bench", "measure saving, loading and exchanging beside what the machine gives", run_bench},
 };
 
 void print_help() {

@@ -97,7 +97,8 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
     // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
     std::unique_ptr<RankSession> session(
         new RankSession(launch, value_or_fail(dist::RankStore::open(address))));
-    dist::GroupOptions options;
+    dist::GroupOptions& options = session->options_;
+    session->device_ = device;
     options.shape = {.rank = place.rank,
                      .size = place.size,
                      .local_rank = place.local_rank,
@@ -127,6 +128,15 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
                        is_one_node ? ", reachable from this machine only" : "");
     }
     return session;
+}
+
+std::unique_ptr<dist::Communicator> RankSession::form_group(const std::string& name,
+                                                            int local_size) {
+    dist::GroupOptions options = options_;
+    options.name = name;
+    options.shape.local_size = local_size;
+    options.shape.local_rank = options.shape.rank % local_size;
+    return value_or_fail(dist::Communicator::form(*store_, options, device_));
 }
 
 std::unique_ptr<dist::RankStore> RankSession::connect() const {

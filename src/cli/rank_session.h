@@ -43,6 +43,11 @@ public:
     [[nodiscard]] dist::Communicator& group() { return *group_; }
     [[nodiscard]] dist::RankWatch& watch() { return *watch_; }
 
+    // Another group of the same ranks, of which `local_size` count as one node. Collective; `name`
+    // is new. Throws base::Failure when a rank does not come.
+    [[nodiscard]] std::unique_ptr<dist::Communicator> form_group(const std::string& name,
+                                                                 int local_size);
+
     // A connection of its own to the store of the run, for another thread.
     [[nodiscard]] std::unique_ptr<dist::RankStore> connect() const;
 
@@ -60,6 +65,8 @@ private:
 
     dist::LaunchEnvironment launch_;
     std::unique_ptr<dist::RankStore> store_;
+    dist::GroupOptions options_;
+    c10::Device device_{c10::kCPU};
     std::unique_ptr<dist::Communicator> group_;
     std::unique_ptr<dist::RankWatch> watch_;
 };
