@@ -3,7 +3,13 @@
 #include <new>
 
 #include <fmt/format.h>
+#ifdef HOLDFAST_XXHASH_DISPATCH
+// Renames what it declares: the same functions with the widest vectors of this processor, chosen at
+// run time. The library's plain ones are built for the oldest processor.
+#include <xxh_x86dispatch.h>
+#else
 #include <xxhash.h>
+#endif
 
 #include "base/check.h"
 

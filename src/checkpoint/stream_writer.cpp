@@ -23,6 +23,9 @@ namespace {
 
 constexpr std::uint32_t kImmutable = 0444;
 
+// Copied, and still in the processor's cache when it is summed.
+constexpr std::uint64_t kPieceBytes = 256ULL << 10U;
+
 }  // namespace
 
 StreamWriter::StreamWriter(std::unique_ptr<fs::File> file,
@@ -69,8 +72,11 @@ Result<std::unique_ptr<StreamWriter>> StreamWriter::create(fs::FileSystem& file_
 
 Status StreamWriter::append(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
-        const std::uint64_t part = std::min<std::uint64_t>(bytes.size(), kChunkBytes - filled_);
-        std::memcpy(buffers_[buffer_index_].data() + filled_, bytes.data(), part);
+        const std::uint64_t part =
+            std::min({std::uint64_t{bytes.size()}, kPieceBytes, kChunkBytes - filled_});
+        const std::span<std::byte> piece = buffers_[buffer_index_].subspan(filled_, part);
+        std::memcpy(piece.data(), bytes.data(), part);
+        checksum_.update(piece);
         filled_ += part;
         bytes = bytes.subspan(part);
         if (filled_ == kChunkBytes) {
@@ -93,7 +99,8 @@ Status StreamWriter::wait() {
 
 Status StreamWriter::flush_chunk() {
     const std::span<std::byte> chunk = buffers_[buffer_index_].first(filled_);
-    record_.chunks.push_back(ChunkRecord{filled_, base::checksum64(chunk)});
+    record_.chunks.push_back(ChunkRecord{filled_, checksum_.digest64()});
+    checksum_.reset();
     record_.bytes += filled_;
     // The other buffer is being written: it must be done before it is filled again.
     if (Status before = wait(); !before.ok()) {

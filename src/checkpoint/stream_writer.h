@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 
+#include "base/checksum.h"
 #include "base/result.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/transfer_buffers.h"
@@ -58,8 +59,9 @@ private:
     TransferBuffers& buffers_;
     BufferUse use_;
     std::size_t buffer_index_;
-    std::uint64_t filled_ = 0;  // of the current buffer
-    std::uint64_t offset_ = 0;  // of the current buffer in the file
+    std::uint64_t filled_ = 0;          // of the current buffer
+    std::uint64_t offset_ = 0;          // of the current buffer in the file
+    base::StreamingChecksum checksum_;  // of the current buffer's bytes
     FileRecord record_;
     std::future<base::Status> in_flight_;
 };
