@@ -335,7 +335,9 @@ ExitCode lead_run(RankSession& session,
                   at::Device device) {
     train::RankLeader leader(session.group(), session.watch());
     try {
-        return run_as_first(request, chosen, data, device, {&session, &leader});
+        const ExitCode ended = run_as_first(request, chosen, data, device, {&session, &leader});
+        leader.order_end(ended);  // not told yet when there was nothing to train
+        return ended;
     } catch (const Failure& failure) {
         leader.order_end(failure.exit_code());
         throw;

@@ -208,6 +208,16 @@ TEST_F(ManyRanks, LanesLeftOpenAreAsManyAsRanks) {
     EXPECT_THAT(outcome.log, HasSubstr("2 lane(s)"));
 }
 
+TEST_F(ManyRanks, AFinishedRunThatIsStartedAgainEndsAtOnce) {
+    const std::vector<std::string> options =
+        options_of(2, {"--max-steps", "3", "--warmup-steps", "1"});
+    const Outcome first = train("finished", options);
+    ASSERT_EQ(first.exit_code, 0) << first.log;
+    const Outcome again = train("finished", options);
+    EXPECT_EQ(again.exit_code, 0) << again.log;
+    EXPECT_THAT(again.log, HasSubstr("the run is finished: "));
+}
+
 TEST_F(ManyRanks, ADamagedPartIsFoundByTheRankThatLoadsItAndAllFallBack) {
     const Outcome first =
         train("damaged", options_of(2, {"--max-steps", "40", "--set", "checkpoint.backup=off"}));
