@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "base/words.h"
-
 namespace holdfast::train {
 
 std::optional<std::string> StragglerWatch::note(const std::vector<double>& compute_seconds,
@@ -36,13 +34,12 @@ std::optional<std::string> StragglerWatch::note(const std::vector<double>& compu
     named_rank_ = rank;
     named_seconds_ = now_seconds;
     return fmt::format(
-        "rank {} is slow: it computed {} a step over the last {} steps, the others {}; all wait "
-        "for "
-        "it",
+        "rank {} is slow: it computed {:.1f} ms a step over the last {} steps, the others {:.1f}; "
+        "all wait for it",
         rank,
-        base::duration_in_words(*slowest / steps),
+        *slowest / steps * 1e3,
         kSteps,
-        base::duration_in_words(*middle / steps));
+        *middle / steps * 1e3);
 }
 
 }  // namespace holdfast::train

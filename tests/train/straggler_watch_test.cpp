@@ -23,6 +23,8 @@ TEST(StragglerWatch, ASlowRankIsNamed) {
     const auto line = after_steps(watch, {1.0, 1.0, 1.5, 1.1}, 0);
     ASSERT_TRUE(line.has_value());
     EXPECT_THAT(*line, HasSubstr("rank 2 is slow"));
+    EXPECT_THAT(*line,
+                HasSubstr("computed 1500.0 ms a step over the last 20 steps, the others 1000.0"));
     StragglerWatch of_two;
     EXPECT_THAT(after_steps(of_two, {2.0, 1.0}, 0).value(), HasSubstr("rank 0 is slow"));
 }
