@@ -97,7 +97,7 @@ RunningProgram::~RunningProgram() {
     }
 }
 
-bool RunningProgram::ended_now() {
+bool RunningProgram::has_ended() {
     if (!ended_) {
         ended_ = ::waitpid(pid_, &wait_status_, WNOHANG) == pid_;
     }
@@ -105,7 +105,7 @@ bool RunningProgram::ended_now() {
 }
 
 bool RunningProgram::wait_for_step(const std::string& metrics_path, std::int64_t step) {
-    while (!ended_now()) {
+    while (!has_ended()) {
         const std::string text = read_text(metrics_path);
         const std::size_t end = text.rfind('\n');
         if (end != std::string::npos) {
@@ -133,7 +133,7 @@ std::int64_t RunningProgram::count_in_log(const std::string& text) const {
 
 bool RunningProgram::wait_for_log(const std::string& text, std::int64_t count) {
     while (count_in_log(text) < count) {
-        if (ended_now()) {
+        if (has_ended()) {
             return count_in_log(text) >= count;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(5));

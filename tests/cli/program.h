@@ -44,11 +44,11 @@ public:
     void send_signal(int number) const;
     // Its child processes, in the order in which they were started; of a supervisor, the ranks.
     [[nodiscard]] std::vector<pid_t> children() const;
+    bool has_ended();
     // Waits for the end.
     Outcome finish();
 
 private:
-    bool ended_now();
 
     pid_t pid_ = -1;
     int wait_status_ = 0;

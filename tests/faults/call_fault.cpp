@@ -4,13 +4,16 @@
 //
 // HOLDFAST_CALL_FAULTS holds rules, separated by ';': `CALL PATTERN NTH ACTION`.
 //   CALL     pwrite pread open fsync fallocate ftruncate rename link symlink unlink mkdir rmdir
-//   copy PATTERN  of fnmatch(3), held against the path; of two paths against the new one; for copy
-//            against `tensor/BYTES`
+//            copy memcpy
+//   PATTERN  of fnmatch(3), held against the path; of two paths against the new one; for copy
+//            against `tensor/BYTES`, for memcpy (from 4,096 bytes, by the program's own code)
+//            against `memory/BYTES`
 //   NTH      counts the matches of this rule from 1
 //   ACTION   kill-before, kill-after, kill-half (the first half of a write is done), kill-within:US
 //            (that many microseconds after the call); stop-once, stop-on (SIGSTOP before the call);
 //            fail-once:ERRNO, fail-on:ERRNO. -on is this match and every later one
 // A rule that acts says so in one line on stderr: `call-fault RULE CALL PATH`, RULE from 0.
+// HOLDFAST_CALL_FAULT_RANK: the rules are for the process of this HOLDFAST_RANK alone.
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -113,12 +116,18 @@ void parse_rule(std::string_view text, Rule& rule) {
     refuse("no such action", std::string(action));
 }
 
+bool is_for_this_rank() {
+    const char* wanted = std::getenv("HOLDFAST_CALL_FAULT_RANK");
+    const char* rank = std::getenv("HOLDFAST_RANK");
+    return wanted == nullptr || (rank != nullptr && std::string_view(wanted) == rank);
+}
+
 // Never destroyed: other threads still make calls while the program ends.
 Rules& rules() {
     static Rules& parsed = *[] {
         auto* made = new Rules;
         const char* environment = std::getenv("HOLDFAST_CALL_FAULTS");
-        std::string_view text = environment == nullptr ? "" : environment;
+        std::string_view text = environment == nullptr || !is_for_this_rank() ? "" : environment;
         while (!text.empty()) {
             if (made->count == kRulesMax) {
                 refuse("too many rules", environment);
@@ -242,9 +251,43 @@ bool is_in_program(const void* address) {
            caller.dli_fbase == program.dli_fbase;
 }
 
+constexpr size_t kWatchedCopyBytes = 4096;
+
+// Known before main(): memory is copied long before the rules can be parsed.
+std::atomic<bool> memory_is_watched{false};
+
+__attribute__((constructor)) void look_for_memory_rules() {
+    const Rules& all = rules();
+    for (std::size_t i = 0; i < all.count; ++i) {
+        memory_is_watched = memory_is_watched || all.rules.at(i).call == "memcpy";
+    }
+}
+
+// No call of its own: it stands for the one of the C library.
+void copy_memory(void* to, const void* from, size_t count) {
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
 }  // namespace
 
 extern "C" {
+
+void* memcpy(void* to, const void* from, size_t count) noexcept {
+    if (count < kWatchedCopyBytes || !memory_is_watched ||
+        !is_in_program(__builtin_return_address(0))) {
+        copy_memory(to, from, count);
+        return to;
+    }
+    with_faults(
+        "memcpy",
+        [&] { return "memory/" + std::to_string(count); },
+        [&] {
+            copy_memory(to, from, count);
+            return 0;
+        },
+        [&] { copy_memory(to, from, count / 2); });
+    return to;
+}
 
 ssize_t pwrite(int fd, const void* bytes, size_t count, off_t offset) {
     const auto write = [&](size_t part) {

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include <signal.h>
+
 #include "cli/small_run.h"
 #include "faults/kill_points.h"
 
@@ -25,12 +27,21 @@ protected:
 
     // Of every start of the run; a later value of an option wins.
     [[nodiscard]] virtual std::vector<std::string> options() const;
+    // Of the run never stopped; it may differ in what must not change the bits.
+    [[nodiscard]] virtual std::vector<std::string> straight_options() const { return options(); }
     [[nodiscard]] virtual const std::vector<KillPoint>& points() const { return kill_points(); }
     // Points of kill_points.h that need to know where the run stands.
     [[nodiscard]] virtual std::vector<std::string_view> placed_points() const {
         return {kCapture, kEvaluation, kRandomTime, kRandomTime};
     }
     [[nodiscard]] virtual const KillPoint& first_point() const { return first_start(); }
+    // Kills the run when the point is not reached.
+    [[nodiscard]] virtual std::string rule_of_last_resort() const;
+    [[nodiscard]] virtual int exit_code_of_a_kill() const { return 128 + SIGKILL; }
+    // Whether a warning or alarm is what a kill may leave to be told.
+    [[nodiscard]] virtual bool is_of_the_kill(const std::string& /*line*/) const { return false; }
+    // Added to the environment of a run that is killed.
+    [[nodiscard]] virtual std::vector<std::string> fault_environment() const { return {}; }
     virtual void expect_sound_after_a_kill(const cli::Outcome& /*killed*/) {}
     virtual void expect_the_end_of_a_run_never_stopped();
 
@@ -39,8 +50,8 @@ protected:
     // HOLDFAST_SOAK_KILLS, else `otherwise`.
     static std::int64_t kills_wanted(std::int64_t otherwise);
 
-    static cli::Outcome run_with_faults(const std::vector<std::string>& words,
-                                        const std::string& rules);
+    cli::Outcome run_with_faults(const std::vector<std::string>& words,
+                                 const std::string& rules) const;
     // Names in a folder, sorted; none where it is missing.
     static std::vector<std::string> names_in(const std::string& folder);
 
