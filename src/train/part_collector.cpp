@@ -36,14 +36,13 @@ Result<PartAnswer> PartCollector::wait_for(std::int64_t rank, double end_seconds
         if (text.error().kind != ErrorKind::kNotFound) {
             return text.error();
         }
-        if (leader_.is_alone() || base::monotonic_seconds() >= end_seconds) {
+        if (leader_.is_alone()) {
+            return Error{ErrorKind::kIo, "a rank is lost", 0};
+        }
+        if (base::monotonic_seconds() >= end_seconds) {
             return Error{
                 ErrorKind::kIo,
-                fmt::format("rank {} {}",
-                            rank,
-                            leader_.is_alone() ? "or another is lost"
-                                               : fmt::format("did not write its part within {} s",
-                                                             timeout_seconds_)),
+                fmt::format("rank {} did not write its part within {} s", rank, timeout_seconds_),
                 0};
         }
     }

@@ -85,8 +85,9 @@ protected:
         return is_alone() ? KilledRun::exit_code_of_a_kill() : 1;
     }
     [[nodiscard]] bool is_of_the_kill(const std::string& line) const override {
-        return !is_alone() &&
-               line.find("rank " + std::to_string(GetParam().rank)) != std::string::npos;
+        const std::string victim = "rank " + std::to_string(GetParam().rank);
+        return !is_alone() && (line.find(victim) != std::string::npos ||
+                               line.find("a rank is lost") != std::string::npos);
     }
     [[nodiscard]] std::vector<std::string> fault_environment() const override {
         return is_alone() ? std::vector<std::string>{}
