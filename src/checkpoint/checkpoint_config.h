@@ -18,6 +18,10 @@ struct CheckpointConfig {
     std::string backup = "auto";  // auto | on | off: real second copies
     std::string backup_dir;       // empty: inside the run directory
 
+    // auto | on | off: ranks on nodes that do not see the directory (on: that are not rank 0's)
+    // write and read through rank 0
+    std::string gather = "auto";
+
     std::string on_disk_short = "warn";    // warn | refuse: no room for the whole run
     std::int64_t disk_warn_percent = 70;   // of the disk full; 0: off
     std::int64_t disk_alert_percent = 90;  // of the disk full; 0: off

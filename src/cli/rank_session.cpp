@@ -108,6 +108,7 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
     if (!is_one_node) {
         options.local_address = value_or_fail(dist::address_towards(address.host, address.port));
     }
+    session->group_options_ = options;
     session->group_ = value_or_fail(dist::Communicator::form(*session->store_, options, device));
     session->watch_ = std::make_unique<dist::RankWatch>(
         session->connect(),
@@ -141,6 +142,10 @@ std::unique_ptr<dist::Communicator> RankSession::form_group(const std::string& n
 
 std::unique_ptr<dist::RankStore> RankSession::connect() const {
     return value_or_fail(store_->connect_again());
+}
+
+std::unique_ptr<dist::ByteChannel> RankSession::open_channel() {
+    return value_or_fail(dist::ByteChannel::form(*store_, group_options_));
 }
 
 Failure RankSession::explain(const Failure& failure) {

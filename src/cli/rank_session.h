@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "config/settings.h"
+#include "dist/byte_channel.h"
 #include "dist/communicator.h"
 #include "dist/dist_config.h"
 #include "dist/launch_environment.h"
@@ -51,6 +52,9 @@ public:
     // A connection of its own to the store of the run, for another thread.
     [[nodiscard]] std::unique_ptr<dist::RankStore> connect() const;
 
+    // Collective: a channel of all ranks to rank 0. Throws base::Failure when one does not come.
+    std::unique_ptr<dist::ByteChannel> open_channel();
+
     // To be called when this rank ends by `failure`: tells the others why; or, when it ends because
     // another rank is gone, answers the failure that names that rank.
     base::Failure explain(const base::Failure& failure);
@@ -64,6 +68,7 @@ private:
     RankSession(dist::LaunchEnvironment launch, std::unique_ptr<dist::RankStore> store);
 
     dist::LaunchEnvironment launch_;
+    dist::GroupOptions group_options_;
     std::unique_ptr<dist::RankStore> store_;
     dist::GroupOptions options_;
     c10::Device device_{c10::kCPU};

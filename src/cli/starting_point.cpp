@@ -107,15 +107,19 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
                                     const config::Settings& settings,
                                     const std::string& environment,
                                     TrainingRun& training,
-                                    train::RankLeader* leader) {
+                                    const OtherRanks& others) {
     const auto load = [&](const checkpoint::Entry& entry, checkpoint::Reader& reader) {
-        if (leader == nullptr) {
+        if (others.leader == nullptr) {
             return training.load(reader);
+        }
+        if (others.disk != nullptr) {
+            others.disk->allow(entry.path);
         }
         // Ranks may have been started in other folders.
         std::error_code no_folder;
-        leader->order_load(std::filesystem::absolute(entry.path, no_folder).string());
-        return leader->gather_statuses(training.load(reader));
+        others.leader->order_load(
+            std::filesystem::absolute(entry.path, no_folder).lexically_normal().string());
+        return others.leader->gather_statuses(training.load(reader));
     };
     const checkpoint::ResumedFrom resumed =
         value_or_fail(checkpoint::resume_load(opened, resume, load));

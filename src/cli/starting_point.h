@@ -11,10 +11,12 @@
 #include "checkpoint/pool_link.h"
 #include "checkpoint/resume_request.h"
 #include "checkpoint/run_directory.h"
+#include "cli/node_disks.h"
 #include "cli/training_run.h"
 #include "config/settings.h"
 #include "fs/file_system.h"
 #include "telemetry/patient_file.h"
+#include "train/rank_leader.h"
 #include "train/trainer.h"
 
 namespace holdfast::cli {
@@ -26,14 +28,20 @@ struct StartingPoint {
     std::optional<checkpoint::PublishedCheckpoint> resumed_from;
 };
 
+// Who loads with this process; both null when it is alone, `disk` also when all are on one node.
+struct OtherRanks {
+    train::RankLeader* leader = nullptr;
+    OfferedDisk* disk = nullptr;
+};
+
 // Weights drawn from the seed, step 0. Nothing is read.
 StartingPoint start_fresh(const checkpoint::OpenedRun& opened,
                           const config::Settings& settings,
                           const std::string& environment,
                           TrainingRun& training);
 
-// Loads what `resume` names into `training`, every byte verified, by all ranks when there is a
-// `leader`: a candidate counts only when each could load its part; anything but the head of the
+// Loads what `resume` names into `training`, every byte verified, by all ranks when there are
+// others: a candidate counts only when each could load its part; anything but the head of the
 // current line begins a lineage. `environment` is this process's: what differs from the
 // checkpoint's is told. Throws base::Failure: nothing usable (exit 3), random streams that are not
 // those of the checkpoint.
@@ -42,7 +50,7 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
                                     const config::Settings& settings,
                                     const std::string& environment,
                                     TrainingRun& training,
-                                    train::RankLeader* leader);
+                                    const OtherRanks& others);
 
 // True when the log already holds the finished line of the last step, and `best` holds that step
 // where it belongs there: then there is nothing left to do.

@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/disk_check.h"
 #include "cli/launch_ranks.h"
+#include "cli/node_disks.h"
 #include "cli/rank_session.h"
 #include "cli/resume_words.h"
 #include "cli/run_environment.h"
@@ -207,6 +208,7 @@ void finish_last_save(const checkpoint::RunDirectory& run,
 struct Ranks {
     RankSession* session = nullptr;
     train::RankLeader* leader = nullptr;
+    OfferedDisk* disk = nullptr;  // to ranks on other nodes; null: there are none
 
     [[nodiscard]] int size() const { return session == nullptr ? 1 : session->size(); }
     [[nodiscard]] dist::Communicator* group() const {
@@ -243,10 +245,14 @@ ExitCode train_in(checkpoint::OpenedRun& opened,
     const std::int64_t total = steps_total(settings, training.windows().window_count());
     tell_start(settings, training, data, *kernels, total);
 
-    StartingPoint point =
-        opened.fresh ? start_fresh(opened, settings, environment, training)
-                     : start_from_checkpoint(
-                           opened, request.resume, settings, environment, training, ranks.leader);
+    StartingPoint point = opened.fresh
+                              ? start_fresh(opened, settings, environment, training)
+                              : start_from_checkpoint(opened,
+                                                      request.resume,
+                                                      settings,
+                                                      environment,
+                                                      training,
+                                                      {.leader = ranks.leader, .disk = ranks.disk});
     fs::FileSystem& file_system = fs::real_file_system();
     const checkpoint::RunPaths paths = opened.run.paths();
     const RunLength length{point.start.position.step, total, training.windows().window_count()};
@@ -314,7 +320,7 @@ ExitCode run_as_first(const TrainRequest& request,
                       const config::ResolvedSettings& chosen,
                       const train::RunData& data,
                       at::Device device,
-                      const Ranks& ranks) {
+                      Ranks ranks) {
     checkpoint::TransferBuffers buffers;
     checkpoint::OpenedRun opened =
         open_run_or_fail(request, chosen.settings, data.fingerprint(), buffers);
@@ -325,6 +331,11 @@ ExitCode run_as_first(const TrainRequest& request,
     check_rank_count(ranks.size(), settings.batch.lanes);
     settings.checkpoint.dir = opened.run.paths().directory;
     base::log_info("{}", config::resolved_table(chosen, true));
+    std::optional<OfferedDisk> disk;
+    if (ranks.session != nullptr && ranks.session->place().node_count > 1) {
+        disk.emplace(*ranks.session, *ranks.leader, opened.run, settings.checkpoint.gather);
+        ranks.disk = &*disk;
+    }
     return train_in(opened, request, settings, data, device, buffers, ranks);
 }
 

@@ -3,13 +3,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/reader.h"
 #include "cli/command.h"
+#include "cli/node_disks.h"
 #include "cli/run_environment.h"
 #include "cli/training_run.h"
 #include "config/resolve.h"
-#include "fs/real_file_system.h"
 #include "kernels/kernels.h"
 #include "train/part_saver.h"
 #include "train/rank_follower.h"
@@ -20,6 +21,7 @@ namespace holdfast::cli {
 base::ExitCode follow_run(RankSession& ranks, const train::RunData& data, c10::Device device) {
     // The first signal is for rank 0 to answer; the second ends this process.
     const train::StopRequest stop;
+    SeenDisk disk(ranks);
     std::unique_ptr<kernels::Kernels> kernels;
     std::unique_ptr<TrainingRun> training;
     std::unique_ptr<data::BatchLoader> loader;
@@ -31,8 +33,7 @@ base::ExitCode follow_run(RankSession& ranks, const train::RunData& data, c10::D
         training = std::make_unique<TrainingRun>(settings, data, *kernels, &ranks.group());
     };
     const auto load = [&](const std::string& path) -> base::Status {
-        base::Result<checkpoint::Reader> reader =
-            checkpoint::Reader::open(fs::real_file_system(), path);
+        base::Result<checkpoint::Reader> reader = checkpoint::Reader::open(disk.files(), path);
         if (!reader.ok()) {
             return reader.error();
         }
@@ -46,12 +47,17 @@ base::ExitCode follow_run(RankSession& ranks, const train::RunData& data, c10::D
         }
         loader = value_or_fail(training->make_loader(cursor));
     };
-    const std::optional<base::ExitCode> ended =
-        train::follow_start(ranks.group(), {.set_up = set_up, .load = load, .begin = begin});
+    const std::optional<base::ExitCode> ended = train::follow_start(
+        ranks.group(),
+        {.look = [&](const std::string& question) { return disk.look(question); },
+         .looked = [&](const std::vector<std::string>& answers) { disk.take(answers); },
+         .set_up = set_up,
+         .load = load,
+         .begin = begin});
     if (ended) {
         return *ended;
     }
-    train::PartSaver saver(fs::real_file_system(),
+    train::PartSaver saver(disk.files(),
                            training->snapshot(),
                            {.rank = ranks.rank(), .ranks = ranks.size()},
                            ranks.connect());

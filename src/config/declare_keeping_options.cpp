@@ -60,7 +60,16 @@ void declare_checkpoint(OptionList& list) {
             [](auto& s) -> auto& { return s.checkpoint.backup_dir; },
             ChangeRule::kFree,
             "path",
-            "Where the second copies go: best on another disk. Empty: inside the run's folder.");
+            "Where the second copies go: best on another disk. Empty: inside the run's folder.")
+        .add(
+            "checkpoint.gather",
+            [](auto& s) -> auto& { return s.checkpoint.gather; },
+            ChangeRule::kFree,
+            "",
+            "With several nodes: the parts of ranks go to rank 0's node. auto: of those whose node "
+            "does not see the directory.")
+        .words({"auto", "on", "off"})
+        .also({"checkpoint-gather"});
 }
 
 void declare_disk(OptionList& list) {

@@ -74,6 +74,11 @@ std::optional<ExitCode> follow_start(dist::Communicator& group, const StartOfFol
     while (true) {
         const RankOrder order = receive(group);
         switch (order.kind) {
+            case RankOrderKind::kLook: {
+                const std::string answer = start.look(group.broadcast_text(""));
+                start.looked(group.gather_texts(answer));
+                break;
+            }
             case RankOrderKind::kSetUp:
                 start.set_up(group.broadcast_text(""));
                 break;

@@ -37,7 +37,11 @@ struct FollowerParts {
 base::ExitCode follow(const FollowerParts& parts);
 
 struct StartOfFollower {
-    // What the run is; comes first.
+    // On several nodes: answers whether this rank sees the run that is told of, and then hears what
+    // all answered.
+    std::function<std::string(const std::string& question)> look;
+    std::function<void(const std::vector<std::string>& answers)> looked;
+    // What the run is.
     std::function<void(const std::string& text)> set_up;
     // Fills the snapshot with this rank's part of the checkpoint in the path.
     std::function<base::Status(const std::string& path)> load;

@@ -54,6 +54,12 @@ base::Status RankLeader::gather_statuses(const base::Status& mine) {
     return {};
 }
 
+std::vector<std::string> RankLeader::ask_who_sees(const std::string& question) {
+    group_.post_words(RankOrder{.kind = RankOrderKind::kLook}.to_words());
+    static_cast<void>(group_.broadcast_text(question));
+    return group_.gather_texts("");
+}
+
 void RankLeader::order_set_up(const std::string& text) {
     group_.post_words(RankOrder{.kind = RankOrderKind::kSetUp}.to_words());
     static_cast<void>(group_.broadcast_text(text));

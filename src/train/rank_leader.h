@@ -36,7 +36,9 @@ public:
     // All copy their state; answers the ticket under which the copies are known.
     void order_capture();
     [[nodiscard]] std::int64_t newest_ticket() const { return ticket_.load(); }  // any thread
-    // Before all else: what the run is, in words that the caller understands.
+    // On several nodes, before all else: what each rank answers to the question where the run is.
+    std::vector<std::string> ask_who_sees(const std::string& question);
+    // Before the rest: what the run is, in words that the caller understands.
     void order_set_up(const std::string& text);
     // All load their part of the checkpoint in `path`; then gather_statuses().
     void order_load(const std::string& path);

@@ -22,6 +22,7 @@ enum class RankOrderKind : std::int64_t {
     kEvaluate = 5,     // number = first unit of the round, other = validation set
     kCapture = 6,      // number = ticket
     kEnd = 7,          // number = exit code
+    kLook = 8,         // a text follows: where the run is; then each answers with a text to all
 };
 
 struct RankOrder {

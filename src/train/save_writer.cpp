@@ -80,7 +80,7 @@ Status SaveWriter::write_parts(checkpoint::PendingSave& pending) {
     // Ranks may have been started in other folders.
     std::error_code no_folder;
     const std::string directory =
-        std::filesystem::absolute(pending.directory(), no_folder).string();
+        std::filesystem::absolute(pending.directory(), no_folder).lexically_normal().string();
     const Status told = options_.parts->tell({.kind = PartOrderKind::kWrite,
                                               .ticket = options_.parts->ticket(),
                                               .directory = directory});

@@ -7,7 +7,9 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +26,8 @@ namespace {
 pid_t start(const std::vector<std::string>& words,
             const std::string& out_path,
             const std::string& log_path,
-            std::vector<std::string> environment) {
+            std::vector<std::string> environment,
+            const std::vector<std::string>& before) {
     const pid_t pid = ::fork();
     if (pid != 0) {
         return pid;
@@ -37,15 +40,15 @@ pid_t start(const std::vector<std::string>& words,
     for (std::string& variable : environment) {
         ::putenv(variable.data());
     }
+    std::vector<std::string> all = before;
+    all.emplace_back(HOLDFAST_PROGRAM);
+    all.insert(all.end(), words.begin(), words.end());
     std::vector<char*> arguments;
-    std::string program = HOLDFAST_PROGRAM;
-    arguments.push_back(program.data());
-    std::vector<std::string> copies = words;
-    for (std::string& word : copies) {
+    for (std::string& word : all) {
         arguments.push_back(word.data());
     }
     arguments.push_back(nullptr);
-    ::execv(program.c_str(), arguments.data());
+    ::execvp(arguments.front(), arguments.data());
     ::_exit(127);
 }
 
@@ -54,6 +57,18 @@ int exit_code_of(int wait_status) {
 }
 
 }  // namespace
+
+std::string free_port() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    ::close(fd);
+    return std::to_string(ntohs(address.sin_port));
+}
 
 std::string read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -85,9 +100,10 @@ Outcome run_program(const std::vector<std::string>& words,
 
 RunningProgram::RunningProgram(const std::vector<std::string>& words,
                                const std::string& directory,
-                               const std::vector<std::string>& environment)
+                               const std::vector<std::string>& environment,
+                               const std::vector<std::string>& before)
     : out_path_(directory + "/stdout.txt"), log_path_(directory + "/stderr.txt") {
-    pid_ = start(words, out_path_, log_path_, environment);
+    pid_ = start(words, out_path_, log_path_, environment, before);
 }
 
 RunningProgram::~RunningProgram() {

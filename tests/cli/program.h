@@ -22,10 +22,12 @@ Outcome run_program(const std::vector<std::string>& words,
 
 class RunningProgram {
 public:
-    // Output goes to files in `directory`.
+    // Output goes to files in `directory`. `before`: another program and its words, which starts
+    // this one.
     RunningProgram(const std::vector<std::string>& words,
                    const std::string& directory,
-                   const std::vector<std::string>& environment = {});
+                   const std::vector<std::string>& environment = {},
+                   const std::vector<std::string>& before = {});
     ~RunningProgram();
     RunningProgram(const RunningProgram&) = delete;
     RunningProgram& operator=(const RunningProgram&) = delete;
@@ -49,13 +51,15 @@ public:
     Outcome finish();
 
 private:
-
     pid_t pid_ = -1;
     int wait_status_ = 0;
     bool ended_ = false;
     std::string out_path_;
     std::string log_path_;
 };
+
+// A TCP port of the loopback that nobody has now.
+std::string free_port();
 
 std::string read_text(const std::string& path);
 void write_text(const std::string& path, const std::string& text);
