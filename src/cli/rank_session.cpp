@@ -30,8 +30,40 @@ using base::Failure;
 
 constexpr double kJoinTimeoutSeconds = 120;
 constexpr double kLeaveTimeoutSeconds = 10;
+constexpr std::chrono::milliseconds kStoreRetry{500};
 
 constexpr std::string_view kGoOn = "start again to go on from the newest checkpoint";
+
+// The store of the run, with this rank entered in it. On several nodes ranks are started again
+// by themselves: for a moment the store of the attempt before may still stand, with a rank of this
+// number in it, and is left for the one that follows.
+std::unique_ptr<dist::RankStore> enter_store(const dist::StoreAddress& address,
+                                             const dist::RankPlace& place) {
+    const double end_seconds = base::monotonic_seconds() + kJoinTimeoutSeconds;
+    while (true) {
+        base::Result<std::unique_ptr<dist::RankStore>> store = dist::RankStore::open(address);
+        const bool is_last_try = address.serves || base::monotonic_seconds() >= end_seconds;
+        if (!store.ok() && is_last_try) {
+            fail(store.error());
+        }
+        if (store.ok()) {
+            const base::Result<std::int64_t> entered =
+                store.value()->add(fmt::format("entered/{}", place.rank), 1);
+            if (entered.ok() && entered.value() == 1) {
+                return std::move(store).value();
+            }
+            if (is_last_try) {
+                fail_usage(fmt::format(
+                    "rank {} is among the ranks at {}:{} already: has another node the same "
+                    "--node-rank, or is this another run's address?",
+                    place.rank,
+                    address.host,
+                    address.port));
+            }
+        }
+        std::this_thread::sleep_for(kStoreRetry);
+    }
+}
 
 // The step loop may never come back from the call in which it waits for the lost rank.
 void leave_lost(const dist::LostRank& lost) {
@@ -88,15 +120,19 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
                                .port = static_cast<std::uint16_t>(launch.master_port),
                                .serves = place.rank == 0 && !launch.agent_serves_store,
                                .listen_fd = launch.master_listen_fd.value_or(-1),
-                               // Ranks that were started again are others than those before.
-                               .token = fmt::format("{}/{}", launch.token, launch.restart_count),
+                               .token = launch.token,
                                .timeout_seconds = kJoinTimeoutSeconds};
+    const bool restarts_alone = launch.launcher == dist::Launcher::kHoldfast && !is_one_node;
+    if (!restarts_alone) {
+        // Ranks that were started again are others than those before. Supervisors of several nodes
+        // do not count together.
+        address.token += fmt::format("/{}", launch.restart_count);
+    }
     if (launch.agent_serves_store) {
         address.host = launch.master_host;
     }
     // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
-    std::unique_ptr<RankSession> session(
-        new RankSession(launch, value_or_fail(dist::RankStore::open(address))));
+    std::unique_ptr<RankSession> session(new RankSession(launch, enter_store(address, place)));
     dist::GroupOptions& options = session->options_;
     session->device_ = device;
     options.shape = {.rank = place.rank,
@@ -108,7 +144,6 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
     if (!is_one_node) {
         options.local_address = value_or_fail(dist::address_towards(address.host, address.port));
     }
-    session->group_options_ = options;
     session->group_ = value_or_fail(dist::Communicator::form(*session->store_, options, device));
     session->watch_ = std::make_unique<dist::RankWatch>(
         session->connect(),
@@ -145,7 +180,7 @@ std::unique_ptr<dist::RankStore> RankSession::connect() const {
 }
 
 std::unique_ptr<dist::ByteChannel> RankSession::open_channel() {
-    return value_or_fail(dist::ByteChannel::form(*store_, group_options_));
+    return value_or_fail(dist::ByteChannel::form(*store_, options_));
 }
 
 Failure RankSession::explain(const Failure& failure) {

@@ -68,7 +68,6 @@ private:
     RankSession(dist::LaunchEnvironment launch, std::unique_ptr<dist::RankStore> store);
 
     dist::LaunchEnvironment launch_;
-    dist::GroupOptions group_options_;
     std::unique_ptr<dist::RankStore> store_;
     dist::GroupOptions options_;
     c10::Device device_{c10::kCPU};

@@ -68,13 +68,6 @@ Status check_restarts(const LaunchConfig& config) {
         return invalid(
             fmt::format("--max-restarts {} must be 0 or a number of times", config.max_restarts));
     }
-    if (config.max_restarts > 0 && config.nnodes > 1) {
-        return invalid(
-            fmt::format("--max-restarts {} needs --nnodes 1: a supervisor starts only the ranks of "
-                        "its own node again; on several nodes let the scheduler requeue the job, "
-                        "or use torchrun",
-                        config.max_restarts));
-    }
     if (config.min_ranks < 1 || config.min_ranks > config.world_size()) {
         return invalid(fmt::format("--min-ranks {} must be from 1 to the {} ranks of the start",
                                    config.min_ranks,

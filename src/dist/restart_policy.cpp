@@ -73,6 +73,15 @@ RestartDecision RestartPolicy::decide(const FailedAttempt& attempt, const StopRe
                         base::duration_in_words(config_.crash_loop_seconds)));
     }
     const int available_count = available_ ? available_(attempt) : attempt.rank_count;
+    if (config_.nnodes > 1) {
+        // The other nodes start as many as before.
+        return available_count >= attempt.rank_count
+                   ? RestartDecision{attempt.rank_count, ""}
+                   : no_restart(fmt::format("no restart: {} ranks could run here, and the other "
+                                            "nodes expect {}",
+                                            available_count,
+                                            attempt.rank_count));
+    }
     const std::optional<int> rank_count =
         choose_rank_count(std::min(available_count, config_.world_size()),
                           config_.valid_rank_counts,

@@ -23,6 +23,9 @@ struct FailedAttempt {
     int restart_count = 0;  // 0 for the first attempt
 };
 
+// On several nodes each supervisor decides for its own node: a rank that is lost ends the ranks of
+// all nodes, and all start as many as before again.
+
 // How many ranks could run now, for example one a device that still answers. Asked only when a
 // restart is otherwise due; without it the number stays.
 using AvailableRanks = std::function<int(const FailedAttempt& attempt)>;

@@ -125,6 +125,19 @@ TEST(RestartPolicy, NeverGoesBelowTheFewestWanted) {
     EXPECT_EQ(policy.decide(crash(1), {}).rank_count, std::nullopt);
 }
 
+TEST(RestartPolicy, OnSeveralNodesTheNumberStays) {
+    LaunchConfig config = config_of_four();
+    config.nnodes = 2;
+    config.valid_rank_counts = {1, 2, 4, 8};
+    int available = 4;
+    RestartPolicy policy(config, [&](const FailedAttempt&) { return available; });
+    EXPECT_EQ(policy.decide(crash(0), {}).rank_count, 4);
+    available = 2;
+    const RestartDecision decision = policy.decide(crash(1), {});
+    EXPECT_EQ(decision.rank_count, std::nullopt);
+    EXPECT_THAT(decision.reason, HasSubstr("2 ranks could run here, and the other nodes expect 4"));
+}
+
 TEST(RestartPolicy, ChoosesAnyNumberWhereAllAreValid) {
     EXPECT_EQ(choose_rank_count(3, {}, 1), 3);
     EXPECT_EQ(choose_rank_count(0, {}, 1), std::nullopt);

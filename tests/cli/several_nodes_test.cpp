@@ -1,6 +1,6 @@
-// P2, P4: nodes without a common disk: the parts of ranks on the other node go to rank 0's, and
-// come from there at a start. Both nodes are this machine; the second one's view of the run's
-// folder is an empty file system of its own where that is asked for.
+// P2, P4: two nodes of two ranks, each with its own supervisor, both on this machine. Where the
+// second one is to have no disk in common with the first, it sees an empty file system in place of
+// the run's folder.
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,7 +22,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-class NodeDisks : public SmallRun {
+class SeveralNodes : public SmallRun {
 protected:
     [[nodiscard]] static std::vector<std::string> options_of(const std::vector<std::string>& more) {
         std::vector<std::string> options = {"--threads",
@@ -83,7 +83,7 @@ protected:
     int starts_ = 0;
 };
 
-TEST_F(NodeDisks, P4_PartsGoThroughRankZeroWhereToldAndComeFromThere) {
+TEST_F(SeveralNodes, P4_PartsGoThroughRankZeroWhereToldAndComeFromThere) {
     auto [first, second] = start_nodes({"--checkpoint-gather", "on"});
     EXPECT_TRUE(first->wait_for_step(metrics_path("shared/run"), 12));
     first->send_signal(SIGTERM);
@@ -101,7 +101,7 @@ TEST_F(NodeDisks, P4_PartsGoThroughRankZeroWhereToldAndComeFromThere) {
     expect_the_end_of_one_process();
 }
 
-TEST_F(NodeDisks, ACommonDiskIsUsedByAll) {
+TEST_F(SeveralNodes, ACommonDiskIsUsedByAll) {
     auto [first, second] = start_nodes({});
     const Outcome outcome = first->finish();
     EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
@@ -110,7 +110,7 @@ TEST_F(NodeDisks, ACommonDiskIsUsedByAll) {
     expect_the_end_of_one_process();
 }
 
-TEST_F(NodeDisks, P4_ANodeThatDoesNotSeeTheDirectoryNeedsNone) {
+TEST_F(SeveralNodes, P4_ANodeThatDoesNotSeeTheDirectoryNeedsNone) {
     if (::unshare(CLONE_NEWNS) != 0) {
         GTEST_SKIP() << "a file system of its own for a process needs root";
     }
@@ -132,7 +132,7 @@ TEST_F(NodeDisks, P4_ANodeThatDoesNotSeeTheDirectoryNeedsNone) {
     expect_the_end_of_one_process();
 }
 
-TEST_F(NodeDisks, ANodeThatDoesNotSeeTheDirectoryIsToldOfWhenNothingMayBeSent) {
+TEST_F(SeveralNodes, ANodeThatDoesNotSeeTheDirectoryIsToldOfWhenNothingMayBeSent) {
     if (::unshare(CLONE_NEWNS) != 0) {
         GTEST_SKIP() << "a file system of its own for a process needs root";
     }
@@ -150,6 +150,33 @@ TEST_F(NodeDisks, ANodeThatDoesNotSeeTheDirectoryIsToldOfWhenNothingMayBeSent) {
     EXPECT_THAT(outcome.log, HasSubstr("does not see the run in " + folder));
     EXPECT_THAT(outcome.log, HasSubstr("--checkpoint-gather auto"));
     EXPECT_EQ(second->finish().exit_code, 2);
+}
+
+TEST_F(SeveralNodes, P2_ALostRankStartsTheRanksOfAllNodesAgain) {
+    auto [first, second] = start_nodes({"--max-restarts",
+                                        "3",
+                                        "--max-steps",
+                                        "60",
+                                        "--set",
+                                        "schedule.steps=60",
+                                        "--set",
+                                        "dist.lost_after=5"});
+    ASSERT_TRUE(first->wait_for_step(metrics_path("shared/run"), 12));
+    ASSERT_EQ(second->children().size(), 2U);
+    ASSERT_EQ(::kill(second->children().at(1), SIGKILL), 0);
+    const Outcome outcome = first->finish();
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
+    EXPECT_THAT(outcome.log, HasSubstr("restart 1 of 3 with 2 ranks"));
+    const Outcome other = second->finish();
+    EXPECT_EQ(other.exit_code, 0) << other.log;
+    EXPECT_THAT(other.log, HasSubstr("was killed by SIGKILL"));
+    EXPECT_THAT(other.log, HasSubstr("restart 1 of 3 with 2 ranks"));
+    const Outcome straight = train(
+        "straight",
+        options_of({"--nproc-per-node", "1", "--max-steps", "60", "--set", "schedule.steps=60"}));
+    ASSERT_EQ(straight.exit_code, 0) << straight.log;
+    EXPECT_EQ(exact_lines("shared/run"), exact_lines("straight"));
+    EXPECT_EQ(hash_of("shared/run"), hash_of("straight"));
 }
 
 }  // namespace
