@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::size_t kFlightsMax = 2;
 
+// What each rank tells all with its loss.
+constexpr std::int64_t kNumbersOfRank = 3;
+
 // What is left of `range` after the first `stage_count` stages.
 ArenaRange range_after(ArenaRange range,
                        const std::vector<ExchangeStage>& stages,
@@ -90,9 +93,10 @@ GradientExchange::GradientExchange(Communicator& group,
             elements /= stage.size;
         }
     }
-    loss_and_seconds_ = at::zeros({2}, fp32.dtype(at::kDouble));
-    of_ranks_ = at::zeros({2 * std::int64_t{group_.size()}}, fp32.dtype(at::kDouble));
-    compute_seconds_ = of_ranks_.view({group_.size(), 2}).select(1, 1);
+    loss_and_seconds_ = at::zeros({kNumbersOfRank}, fp32.dtype(at::kDouble));
+    of_ranks_ = at::zeros({kNumbersOfRank * group_.size()}, fp32.dtype(at::kDouble));
+    compute_seconds_ = of_ranks_.view({group_.size(), kNumbersOfRank}).select(1, 1);
+    wait_seconds_ = of_ranks_.view({group_.size(), kNumbersOfRank}).select(1, 2);
 }
 
 GradientExchange::~GradientExchange() = default;
@@ -177,8 +181,11 @@ void GradientExchange::sum_loss(at::Tensor& loss, double compute_seconds) {
     const c10::InferenceMode inference;
     loss_and_seconds_.select(0, 0).copy_(loss);
     loss_and_seconds_.select(0, 1).fill_(compute_seconds);
+    loss_and_seconds_.select(0, 2).fill_(waited_seconds_ - waited_before_seconds_);
+    waited_before_seconds_ = waited_seconds_;
     wait(*group_.device_backend()._allgather_base(of_ranks_, loss_and_seconds_));
-    std::vector<at::Tensor> parts = of_ranks_.view({group_.size(), 2}).select(1, 0).unbind(0);
+    std::vector<at::Tensor> parts =
+        of_ranks_.view({group_.size(), kNumbersOfRank}).select(1, 0).unbind(0);
     sum_tree(parts);
     loss.copy_(parts.front());
 }

@@ -62,10 +62,12 @@ public:
     void finish_buckets(const at::Tensor& gradient);
 
     // The sum over ranks, in the tree, of one fp64 scalar; the same on all ranks. In place.
-    // `compute_seconds`, what this rank computed for it, goes along: compute_seconds_of_ranks().
+    // `compute_seconds`, what this rank computed for it, goes along, and what it has waited since
+    // the call before.
     void sum_loss(at::Tensor& loss, double compute_seconds);
     // Of the last sum_loss(): fp64 [ranks], on the device.
     [[nodiscard]] const at::Tensor& compute_seconds_of_ranks() const { return compute_seconds_; }
+    [[nodiscard]] const at::Tensor& wait_seconds_of_ranks() const { return wait_seconds_; }
     // Element by element; each is nonzero on one rank at most, so the order does not matter.
     void sum_disjoint(const at::Tensor& values);
 
@@ -104,14 +106,16 @@ private:
     std::vector<std::vector<at::Tensor>> staging_;  // [slot][stage]
     std::size_t next_slot_ = 0;
     std::deque<Flight> flights_;
-    at::Tensor loss_and_seconds_;  // fp64 [2]
-    at::Tensor of_ranks_;          // fp64 [ranks x 2]
+    at::Tensor loss_and_seconds_;  // fp64 [3]: loss, computed, waited
+    at::Tensor of_ranks_;          // fp64 [ranks x 3]
     at::Tensor compute_seconds_;   // fp64 [ranks]
+    at::Tensor wait_seconds_;      // fp64 [ranks]
     at::Tensor returning_weights_;
     std::vector<Return> returns_;  // by bucket
     at::Tensor return_staging_;    // the owned pieces, on their way
     std::int64_t sent_bytes_ = 0;
     double waited_seconds_ = 0;
+    double waited_before_seconds_ = 0;  // at the last sum_loss()
 };
 
 }  // namespace holdfast::dist

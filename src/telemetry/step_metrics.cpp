@@ -84,19 +84,26 @@ void write_exact(LineWriter& line, const StepMetrics& metrics, bool with_val_los
     line.add("batch_hash", '"' + base::to_hex(metrics.batch_hash) + '"');
 }
 
+// Nothing where there are none.
+void add_reals(LineWriter& line, std::string_view key, const std::vector<double>& values) {
+    if (values.empty()) {
+        return;
+    }
+    std::vector<std::string> numbers;
+    for (const double number : values) {
+        numbers.push_back(std::isfinite(number) ? real_text(number) : "0.0");
+    }
+    line.add(key, fmt::format("[{}]", fmt::join(numbers, ",")));
+}
+
 void write_free(LineWriter& line, const StepMetrics& metrics) {
     line.add_real("tokens_per_second", metrics.tokens_per_second);
     line.add_real("step_ms", metrics.step_ms);
     line.add_real("data_wait_ms", metrics.data_wait_ms);
     line.add_real("save_stall_ms", metrics.save_stall_ms);
-    if (!metrics.rank_compute_ms.empty()) {
-        std::vector<std::string> numbers;
-        for (const double number : metrics.rank_compute_ms) {
-            numbers.push_back(std::isfinite(number) ? real_text(number) : "0.0");
-        }
-        line.add("rank_compute_ms", fmt::format("[{}]", fmt::join(numbers, ",")));
-    }
-    line.add_real("rank_wait_ms", metrics.rank_wait_ms);
+    add_reals(line, "rank_compute_ms", metrics.rank_compute_ms);
+    add_reals(line, "rank_wait_ms", metrics.rank_wait_ms);
+    line.add_real("communication_ms", metrics.communication_ms);
     line.add_real("mfu", metrics.mfu);
     if (metrics.memory_bytes) {
         line.add("memory_bytes", fmt::format("{}", *metrics.memory_bytes));
@@ -325,6 +332,7 @@ base::Result<StepMetrics> parse_step_metrics(std::string_view line) {
     reader.read("save_stall_ms", metrics.save_stall_ms);
     reader.read("rank_compute_ms", metrics.rank_compute_ms);
     reader.read("rank_wait_ms", metrics.rank_wait_ms);
+    reader.read("communication_ms", metrics.communication_ms);
     reader.read("mfu", metrics.mfu);
     reader.read("memory_bytes", metrics.memory_bytes);
     reader.read("page_faults", metrics.page_faults);

@@ -50,9 +50,11 @@ struct StepMetrics {
     std::optional<double> step_ms;
     std::optional<double> data_wait_ms;
     std::optional<double> save_stall_ms;
-    // With several ranks: what each computed for, and how long rank 0 waited for the others.
+    // With several ranks: what each computed for, how long it waited for the others and what they
+    // sent, and how long the one waited that came last, which is the exchange alone.
     std::vector<double> rank_compute_ms;
-    std::optional<double> rank_wait_ms;
+    std::vector<double> rank_wait_ms;
+    std::optional<double> communication_ms;
     std::optional<double> mfu;  // 0 to 1; absent where the device's peak is not known
     std::optional<std::uint64_t> memory_bytes;  // the most that was resident since the start
     std::optional<std::int64_t> page_faults;    // since the line before; 0 when no memory is new

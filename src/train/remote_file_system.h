@@ -3,9 +3,9 @@
 // works on a disk of its own.
 //
 // What a part and a reader need is there: open, transfers, sync, reserve, status, removal of a
-// file, list and sync of a directory. Other calls answer kInvalid. A transfer moves at most kBodyBytesMax;
-// callers repeat short ones anyway. Paths are those of rank 0. Direct files keep their alignment:
-// the bytes land in an aligned buffer there.
+// file, list and sync of a directory. Other calls answer kInvalid. A transfer moves at most
+// kBodyBytesMax; callers repeat short ones anyway. Paths are those of rank 0. Direct files keep
+// their alignment: the bytes land in an aligned buffer there.
 //
 // Borrows the channel, which must outlive it and all its files. Any thread. Every call waits for
 // rank 0 and its disk. Errors: what rank 0's file system said, "rank 0: " before it, with its

@@ -26,7 +26,7 @@ TrainStep::TrainStep(const TrainStepOptions& options,
     const at::Device device = gpt.device();
     for (NumbersSlot& slot : slots_) {
         const at::TensorOptions numbers = at::TensorOptions().dtype(at::kDouble);
-        const std::int64_t count = 3 + (exchange_ == nullptr ? 0 : options.ranks);
+        const std::int64_t count = 3 + (exchange_ == nullptr ? 0 : 2 * options.ranks);
         slot.device = at::empty({count}, numbers.device(device));
         slot.host = at::empty({count}, numbers.pinned_memory(!device.is_cpu()));
         if (!device.is_cpu()) {
@@ -138,7 +138,6 @@ bool TrainStep::launch(const data::Batch& batch,
     updating_ = false;
     NumbersSlot& slot = slot_of(step);
     slot.batch_tokens = batch_tokens;
-    slot.wait_seconds = exchange_ == nullptr ? 0.0 : exchange_->waited_seconds() - waited_before;
     keep_numbers(slot);
     return true;
 }
@@ -149,6 +148,8 @@ void TrainStep::keep_numbers(NumbersSlot& slot) {
     slot.device.select(0, 2).copy_(clip_.outcome().bad);
     if (exchange_ != nullptr) {
         slot.device.narrow(0, 3, options_.ranks).copy_(exchange_->compute_seconds_of_ranks());
+        slot.device.narrow(0, 3 + options_.ranks, options_.ranks)
+            .copy_(exchange_->wait_seconds_of_ranks());
     }
     slot.host.copy_(slot.device, /*non_blocking=*/true);
     if (slot.copied) {
@@ -163,11 +164,13 @@ StepNumbers TrainStep::read(std::int64_t step) {
         slot.copied->synchronize();
     }
     const double* numbers = slot.host.const_data_ptr<double>();
+    const double* end = numbers + slot.host.numel();
+    const double* waits = exchange_ == nullptr ? end : numbers + 3 + options_.ranks;
     return StepNumbers{.loss = numbers[0] / slot.batch_tokens,
                        .grad_norm = numbers[1],
                        .refused = numbers[2] != 0.0,
-                       .compute_seconds_of_ranks = {numbers + 3, numbers + slot.host.numel()},
-                       .wait_seconds = slot.wait_seconds};
+                       .compute_seconds_of_ranks = {numbers + 3, waits},
+                       .wait_seconds_of_ranks = {waits, end}};
 }
 
 }  // namespace holdfast::train

@@ -45,9 +45,10 @@ struct StepNumbers {
     double loss = 0.0;       // mean over the global batch, nats a token
     double grad_norm = 0.0;  // before clipping
     bool refused = false;    // loss or norm not finite: nothing was updated
-    // With several ranks: what each computed for, and how long this one waited for the others.
+    // With several ranks: what each computed for, and how long it had waited for the others and
+    // for what they send, from the loss of the step before to this one's.
     std::vector<double> compute_seconds_of_ranks;
-    double wait_seconds = 0.0;
+    std::vector<double> wait_seconds_of_ranks;
 };
 
 class TrainStep {
@@ -102,13 +103,13 @@ private:
                           const model::BucketHook& bucket_is_done);
     void send_bucket(std::int64_t bucket);
 
-    // Where the numbers of every other step land: loss sum, norm, flag, seconds of ranks, as fp64.
+    // Where the numbers of every other step land: loss sum, norm, flag, seconds that ranks
+    // computed and waited, as fp64.
     struct NumbersSlot {
         at::Tensor device;
         at::Tensor host;  // pinned when the device is no CPU
         std::optional<c10::Event> copied;
         double batch_tokens = 1.0;
-        double wait_seconds = 0.0;
     };
     void keep_numbers(NumbersSlot& slot);
     NumbersSlot& slot_of(std::int64_t step) {

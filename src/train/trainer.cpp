@@ -237,7 +237,14 @@ void Trainer::note_ranks(const StepNumbers& numbers, telemetry::StepMetrics& met
     for (const double seconds : numbers.compute_seconds_of_ranks) {
         metrics.rank_compute_ms.push_back(seconds * 1e3);
     }
-    metrics.rank_wait_ms = numbers.wait_seconds * 1e3;
+    for (const double seconds : numbers.wait_seconds_of_ranks) {
+        metrics.rank_wait_ms.push_back(seconds * 1e3);
+    }
+    if (!metrics.rank_wait_ms.empty()) {
+        // The last to come waits for nobody: what it waits is the exchange alone.
+        metrics.communication_ms =
+            *std::min_element(metrics.rank_wait_ms.begin(), metrics.rank_wait_ms.end());
+    }
     if (const auto line =
             stragglers_.note(numbers.compute_seconds_of_ranks, base::monotonic_seconds())) {
         base::log_warning("{}", *line);

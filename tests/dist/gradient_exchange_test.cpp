@@ -1,6 +1,8 @@
 #include "dist/gradient_exchange.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
@@ -137,6 +139,15 @@ TEST_P(Exchange, P4_TheLossIsTheTreeSumOnEveryRank) {
         EXPECT_EQ(loss.item<double>(), parts.front().item<double>());
         for (int rank = 0; rank < shape.size; ++rank) {
             EXPECT_EQ(exchange.compute_seconds_of_ranks()[rank].item<double>(), 1.5 * rank);
+            EXPECT_EQ(exchange.wait_seconds_of_ranks()[rank].item<double>(), 0) << "the first one";
+        }
+        // The last rank comes late: the others have waited for it, and it for none.
+        const double late_seconds = group.rank() == shape.size - 1 ? 0.2 : 0.0;
+        std::this_thread::sleep_for(std::chrono::duration<double>(late_seconds));
+        exchange.sum_loss(loss, 0);
+        exchange.sum_loss(loss, 0);
+        for (int rank = 0; rank + 1 < shape.size; ++rank) {
+            EXPECT_GE(exchange.wait_seconds_of_ranks()[rank].item<double>(), 0.1);
         }
     });
 }

@@ -25,7 +25,8 @@ StepMetrics evaluated_step() {
     metrics.batch_hash = 0x00ff00ff00ff00ff;
     metrics.step_ms = 512.25;
     metrics.rank_compute_ms = {480.5, 500.0};
-    metrics.rank_wait_ms = 12.25;
+    metrics.rank_wait_ms = {31.5, 12.25};
+    metrics.communication_ms = 12.25;
     metrics.memory_bytes = 1U << 30U;
     metrics.page_faults = 12;
     metrics.resumed_from = 200;
@@ -39,7 +40,8 @@ TEST(StepMetrics, WritesTheContractsFieldsInOrder) {
         R"({"step":250,"phase":"base","epoch":1,"loss":2.5,"val_loss":2.75,)"
         R"("val_loss.poems":3.5,"lr":0.0006,"grad_norm":0.5,"tokens":1024000,)"
         R"("batch_hash":"00ff00ff00ff00ff","step_ms":512.25,)"
-        R"("rank_compute_ms":[480.5,500.0],"rank_wait_ms":12.25,"memory_bytes":1073741824,"page_faults":12,)"
+        R"("rank_compute_ms":[480.5,500.0],"rank_wait_ms":[31.5,12.25],"communication_ms":12.25,)"
+        R"("memory_bytes":1073741824,"page_faults":12,)"
         R"("resumed_from":200,"event":["refused \"step\" 249"]})");
 }
 
