@@ -63,8 +63,9 @@ std::int64_t CollectiveBench::bytes_needed(std::int64_t elements,
                                            std::int64_t weight_bytes) {
     // Gradients, scratch, weights; pieces of them for raw() and two exchanges, of half at most; two
     // exchanges' staging, the second with another half.
+    const std::int64_t staged_buckets = 2 + 3;
     return (8 + weight_bytes) * elements + 3 * weight_bytes * elements / 2 +
-           (2 + 3) * 4 * largest_bucket_elements;
+           staged_buckets * 4 * largest_bucket_elements;
 }
 
 // A GPU has only been told what to do when the calls come back.
