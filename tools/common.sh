@@ -81,6 +81,22 @@ as_root() {
     fi
 }
 
+# missing_packages NAME...: those of the distribution packages that are not installed, a name a line.
+missing_packages() {
+    local present package
+    present=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1 == "ii" { print $2 }' || true)
+    for package in "$@"; do
+        grep -qxF "$package" <<<"$present" || echo "$package"
+    done
+}
+
+# install_packages NAME...: whether apt-get could install them; as root.
+install_packages() {
+    say "installing distribution packages: $*"
+    as_root apt-get update -q >&2 || say "the package lists could not be refreshed; trying with those at hand"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2
+}
+
 # need_packages NAME...: installs those distribution packages that are missing where it may, else prints the one
 # command that would and ends. HOLDFAST_SKIP_PACKAGES=1 leaves the machine as it is: for machines without a network,
 # or with the libraries elsewhere (CMAKE_PREFIX_PATH).
@@ -88,21 +104,27 @@ need_packages() {
     [[ ${HOLDFAST_SKIP_PACKAGES:-0} != 1 ]] || return 0
     command -v dpkg-query >/dev/null || fail "this is neither Debian nor Ubuntu: install the equivalents of '$*'," \
         "then set HOLDFAST_SKIP_PACKAGES=1"
-    local present missing=()
-    present=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1 == "ii" { print $2 }' || true)
-    for package in "$@"; do
-        grep -qxF "$package" <<<"$present" || missing+=("$package")
-    done
+    local missing
+    readarray -t missing < <(missing_packages "$@")
     [[ ${#missing[@]} -gt 0 ]] || return 0
     if ! may_be_root; then
         say "distribution packages are missing; this command installs them:"
         echo "    sudo apt-get install --no-install-recommends ${missing[*]}" >&2
         exit 1
     fi
-    say "installing distribution packages: ${missing[*]}"
-    as_root apt-get update -q >&2 || say "the package lists could not be refreshed; trying with those at hand"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2 ||
-        fail "apt-get could not install: ${missing[*]}"
+    install_packages "${missing[@]}" || fail "apt-get could not install: ${missing[*]}"
+}
+
+# want_packages NAME...: the same for packages without which only some tests are skipped: says so and goes on where
+# they cannot be installed.
+want_packages() {
+    [[ ${HOLDFAST_SKIP_PACKAGES:-0} != 1 ]] && command -v dpkg-query >/dev/null || return 0
+    local missing
+    readarray -t missing < <(missing_packages "$@")
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    if ! may_be_root || ! install_packages "${missing[@]}"; then
+        say "without these packages some tests are skipped: ${missing[*]}"
+    fi
 }
 
 # build_jobs: compilers to run at once: a processor and 2 GiB of memory for each (a source that includes torch takes

@@ -1,11 +1,9 @@
 // P4: the rank count does not change the bits; with P2: nor does changing it on the way.
-#include <filesystem>
+#include "cli/many_ranks.h"
+
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <ostream>
-#include <set>
-#include <sstream>
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -14,48 +12,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/small_run.h"
+#include "cli/listening_addresses.h"
 
 namespace holdfast::cli {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-class ManyRanks : public SmallRun {
-protected:
-    static std::vector<std::string> with(std::vector<std::string> options,
-                                         const std::vector<std::string>& more) {
-        options.insert(options.end(), more.begin(), more.end());
-        return options;
-    }
-    // As many sequences as four lanes share; one thread a rank, since threads are part of the bits.
-    static std::vector<std::string> options_of(int ranks,
-                                               const std::vector<std::string>& more = {}) {
-        return with(lane_options(), with({"--nproc-per-node", std::to_string(ranks)}, more));
-    }
-    // The same without a word on ranks.
-    static std::vector<std::string> lane_options(const std::vector<std::string>& more = {}) {
-        return with({"--threads",
-                     "1",
-                     "--lanes",
-                     "4",
-                     "--micro-batch",
-                     "3",
-                     "--max-steps",
-                     "50",
-                     "--set",
-                     "schedule.steps=50"},
-                    more);
-    }
-    // Lets the config file say how many ranks there are.
-    void configure_ranks(const std::string& count) {
-        std::string text = read_text(config_path_);
-        const std::string before = "\"checkpoint\":";
-        text.insert(text.find(before), "\"dist\": {\"nproc_per_node\": " + count + "},\n  ");
-        write_text(config_path_, text);
-    }
-};
 
 struct Variant {
     const char* name;
@@ -128,7 +91,7 @@ TEST_F(ManyRanks, RankCountsThatDoNotFitTheLanesAreRefusedAndTheValidOnesNamed) 
 
 TEST_F(ManyRanks, TheConfigFileMayStartThemAndTheCommandLineHasTheLastWord) {
     configure_ranks("2");
-    const Outcome two = train("two", lane_options({"--max-steps", "2"}));
+    const Outcome two = train("two", options_of_each({"--max-steps", "2"}));
     ASSERT_EQ(two.exit_code, 0) << two.log;
     EXPECT_THAT(two.log, HasSubstr("ranks   2 (2 on each of 1 node(s)), started by holdfast"));
     const Outcome one = train("one", options_of(1, {"--max-steps", "2"}));
@@ -139,7 +102,7 @@ TEST_F(ManyRanks, TheConfigFileMayStartThemAndTheCommandLineHasTheLastWord) {
 
 TEST_F(ManyRanks, AutoOnTheCpuIsOneAndSaysSo) {
     configure_ranks("\"auto\"");
-    const Outcome outcome = train("auto", lane_options({"--max-steps", "2"}));
+    const Outcome outcome = train("auto", options_of_each({"--max-steps", "2"}));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
     EXPECT_THAT(outcome.log,
                 HasSubstr("ranks   one, on the CPU: auto counts GPUs; --nproc-per-node N starts"));
@@ -151,7 +114,7 @@ TEST_F(ManyRanks, AutoOnGpusThatAreNotThereSaysThat) {
         GTEST_SKIP() << "this machine may have a GPU";
     }
     configure_ranks("\"auto\"");
-    const Outcome outcome = train("none", lane_options({"--device", "cuda"}));
+    const Outcome outcome = train("none", options_of_each({"--device", "cuda"}));
     EXPECT_EQ(outcome.exit_code, 2);
     EXPECT_THAT(outcome.log, HasSubstr("error: device is cuda, but"));
     EXPECT_EQ(lines_of(outcome.log).size(), 1U) << outcome.log;
@@ -276,30 +239,6 @@ TEST_F(ManyRanks, ASignalAtOneRankStopsAllAndSaves) {
     EXPECT_THAT(outcome.log, HasSubstr("is saved as "));
 }
 
-// The local addresses, as the kernel writes them, on which a process listens for TCP.
-std::vector<std::string> listening_addresses(pid_t pid) {
-    std::set<std::string> sockets;
-    const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
-    std::error_code gone;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, gone)) {
-        const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
-        if (target.rfind("socket:[", 0) == 0) {
-            sockets.insert(target.substr(8, target.size() - 9));
-        }
-    }
-    std::vector<std::string> addresses;
-    for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-        for (const std::string& line : lines_of(read_text(table))) {
-            std::istringstream words(line);
-            const std::vector<std::string> fields{std::istream_iterator<std::string>(words), {}};
-            if (fields.size() > 9 && fields.at(3) == "0A" && sockets.count(fields.at(9)) > 0) {
-                addresses.push_back(fields.at(1).substr(0, fields.at(1).find(':')));
-            }
-        }
-    }
-    return addresses;
-}
-
 TEST_F(ManyRanks, OnOneMachineNobodyElseCanReachThem) {
     RunningProgram program(train_words("closed", options_of(2, {"--max-steps", "50"})),
                            directory_.path());
@@ -331,7 +270,7 @@ class OtherLauncher : public ManyRanks {
 protected:
     void start_ranks(const std::function<std::vector<std::string>(int rank)>& environment_of,
                      const std::string& launcher) {
-        const std::vector<std::string> words = train_words(launcher, lane_options());
+        const std::vector<std::string> words = train_words(launcher, options_of_each());
         std::string log_of_0;
         std::vector<std::unique_ptr<RunningProgram>> ranks;
         for (const int rank : {1, 0}) {

@@ -1,15 +1,15 @@
 #include "cli/program.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <thread>
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,14 +23,18 @@ namespace holdfast::cli {
 
 namespace {
 
-pid_t start(const std::vector<std::string>& words,
+pid_t start(const Command& command,
             const std::string& out_path,
             const std::string& log_path,
-            std::vector<std::string> environment,
-            const std::vector<std::string>& before) {
+            std::vector<std::string> environment) {
+    const pid_t test = ::getpid();
     const pid_t pid = ::fork();
     if (pid != 0) {
         return pid;
+    }
+    // A test that is cut short leaves no program behind.
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != test) {
+        ::_exit(126);
     }
     const int out = ::open(out_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -40,15 +44,15 @@ pid_t start(const std::vector<std::string>& words,
     for (std::string& variable : environment) {
         ::putenv(variable.data());
     }
-    std::vector<std::string> all = before;
-    all.emplace_back(HOLDFAST_PROGRAM);
-    all.insert(all.end(), words.begin(), words.end());
     std::vector<char*> arguments;
-    for (std::string& word : all) {
+    std::string program = command.program;
+    arguments.push_back(program.data());
+    std::vector<std::string> copies = command.words;
+    for (std::string& word : copies) {
         arguments.push_back(word.data());
     }
     arguments.push_back(nullptr);
-    ::execvp(arguments.front(), arguments.data());
+    ::execvp(program.c_str(), arguments.data());
     ::_exit(127);
 }
 
@@ -57,18 +61,6 @@ int exit_code_of(int wait_status) {
 }
 
 }  // namespace
-
-std::string free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    ::close(fd);
-    return std::to_string(ntohs(address.sin_port));
-}
 
 std::string read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -94,16 +86,35 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 Outcome run_program(const std::vector<std::string>& words,
                     const std::vector<std::string>& environment) {
+    return run_command({HOLDFAST_PROGRAM, words}, environment);
+}
+
+Outcome run_command(const Command& command, const std::vector<std::string>& environment) {
     const TemporaryDirectory directory;
-    return RunningProgram(words, directory.path(), environment).finish();
+    return RunningProgram(command, directory.path(), environment).finish();
+}
+
+bool is_installed(const std::string& program) {
+    const char* path = std::getenv("PATH");
+    std::istringstream folders(path == nullptr ? "" : path);
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        if (::access((folder + "/" + program).c_str(), X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 RunningProgram::RunningProgram(const std::vector<std::string>& words,
                                const std::string& directory,
-                               const std::vector<std::string>& environment,
-                               const std::vector<std::string>& before)
+                               const std::vector<std::string>& environment)
+    : RunningProgram(Command{HOLDFAST_PROGRAM, words}, directory, environment) {}
+
+RunningProgram::RunningProgram(const Command& command,
+                               const std::string& directory,
+                               const std::vector<std::string>& environment)
     : out_path_(directory + "/stdout.txt"), log_path_(directory + "/stderr.txt") {
-    pid_ = start(words, out_path_, log_path_, environment, before);
+    pid_ = start(command, out_path_, log_path_, environment);
 }
 
 RunningProgram::~RunningProgram() {

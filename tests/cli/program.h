@@ -1,5 +1,5 @@
-// The real program as a child process: run it, or start it, watch its log, send it a signal, see
-// how it ended.
+// The real program, or another that starts it, as a child process: run it, or start it, watch its
+// log, send it a signal, see how it ended.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,30 @@ struct Outcome {
     std::string log;     // stderr
 };
 
+// A program that is found as a shell finds it, and its arguments.
+struct Command {
+    std::string program;
+    std::vector<std::string> words;
+};
+
+// Whether a shell would find `program`.
+bool is_installed(const std::string& program);
+
 // Runs `holdfast words...` to its end. `environment` is added to this process's: NAME=value.
 Outcome run_program(const std::vector<std::string>& words,
                     const std::vector<std::string>& environment = {});
+// The same with another program.
+Outcome run_command(const Command& command, const std::vector<std::string>& environment = {});
 
 class RunningProgram {
 public:
-    // Output goes to files in `directory`. `before`: another program and its words, which starts
-    // this one.
+    // Output goes to files in `directory`.
     RunningProgram(const std::vector<std::string>& words,
                    const std::string& directory,
-                   const std::vector<std::string>& environment = {},
-                   const std::vector<std::string>& before = {});
+                   const std::vector<std::string>& environment = {});
+    RunningProgram(const Command& command,
+                   const std::string& directory,
+                   const std::vector<std::string>& environment = {});
     ~RunningProgram();
     RunningProgram(const RunningProgram&) = delete;
     RunningProgram& operator=(const RunningProgram&) = delete;
@@ -57,9 +69,6 @@ private:
     std::string out_path_;
     std::string log_path_;
 };
-
-// A TCP port of the loopback that nobody has now.
-std::string free_port();
 
 std::string read_text(const std::string& path);
 void write_text(const std::string& path, const std::string& text);

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include "cli/many_ranks.h"
 #include "cli/small_run.h"
 
 namespace holdfast::cli {
@@ -63,8 +64,13 @@ protected:
             const std::string folder =
                 directory_ / ("node" + std::to_string(node) + "-" + std::to_string(++starts_));
             EXPECT_EQ(::mkdir(folder.c_str(), 0755), 0);
-            return std::make_unique<RunningProgram>(
-                train_words("shared/run", options), folder, std::vector<std::string>{}, before);
+            std::vector<std::string> words = before;
+            words.emplace_back(HOLDFAST_PROGRAM);
+            for (const std::string& word : train_words("shared/run", options)) {
+                words.push_back(word);
+            }
+            const Command command{words.front(), {words.begin() + 1, words.end()}};
+            return std::make_unique<RunningProgram>(command, folder);
         };
         auto node_1 = start(1, before_node_1);
         return {start(0, {}), std::move(node_1)};
