@@ -141,9 +141,9 @@ int main(int argc, char** argv) {
     // cuBLAS reads it when its first handle is made; without it its results may differ from run to
     // run.
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
-    // What goes wrong between ranks is told by this program, in a line; libtorch's warnings about
-    // it are stack traces.
-    ::setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+    // What goes wrong between ranks is told by this program, in a line; what libtorch says about it
+    // are stack traces.
+    ::setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
     c10::initLogging();
     if (argc > 0) {
         holdfast::cli::set_program_name(argv[0]);

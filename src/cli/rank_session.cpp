@@ -28,7 +28,6 @@ namespace {
 using base::ExitCode;
 using base::Failure;
 
-constexpr double kJoinTimeoutSeconds = 120;
 constexpr double kLeaveTimeoutSeconds = 10;
 constexpr std::chrono::milliseconds kStoreRetry{500};
 
@@ -39,7 +38,7 @@ constexpr std::string_view kGoOn = "start again to go on from the newest checkpo
 // number in it, and is left for the one that follows.
 std::unique_ptr<dist::RankStore> enter_store(const dist::StoreAddress& address,
                                              const dist::RankPlace& place) {
-    const double end_seconds = base::monotonic_seconds() + kJoinTimeoutSeconds;
+    const double end_seconds = base::monotonic_seconds() + address.timeout_seconds;
     while (true) {
         base::Result<std::unique_ptr<dist::RankStore>> store = dist::RankStore::open(address);
         const bool is_last_try = address.serves || base::monotonic_seconds() >= end_seconds;
@@ -121,7 +120,7 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
                                .serves = place.rank == 0 && !launch.agent_serves_store,
                                .listen_fd = launch.master_listen_fd.value_or(-1),
                                .token = launch.token,
-                               .timeout_seconds = kJoinTimeoutSeconds};
+                               .timeout_seconds = config.join_timeout_seconds};
     const bool restarts_alone = launch.launcher == dist::Launcher::kHoldfast && !is_one_node;
     if (!restarts_alone) {
         // Ranks that were started again are others than those before. Supervisors of several nodes
@@ -139,7 +138,7 @@ std::unique_ptr<RankSession> RankSession::join(const dist::LaunchEnvironment& la
                      .size = place.size,
                      .local_rank = place.local_rank,
                      .local_size = place.local_size};
-    options.join_timeout_seconds = kJoinTimeoutSeconds;
+    options.join_timeout_seconds = config.join_timeout_seconds;
     options.timeout_seconds = config.timeout_seconds;
     if (!is_one_node) {
         options.local_address = value_or_fail(dist::address_towards(address.host, address.port));

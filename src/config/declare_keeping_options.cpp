@@ -143,6 +143,14 @@ void declare_dist(OptionList& list) {
         .at_most(65536)
         .zero_is("auto")
         .add(
+            "dist.join_timeout",
+            [](auto& s) -> auto& { return s.dist.join_timeout_seconds; },
+            ChangeRule::kFree,
+            "seconds",
+            "With several ranks: how long one waits at the start until all others have come.")
+        .duration()
+        .at_least(1)
+        .add(
             "dist.timeout",
             [](auto& s) -> auto& { return s.dist.timeout_seconds; },
             ChangeRule::kFree,

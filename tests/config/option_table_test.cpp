@@ -100,6 +100,7 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "log.sample_interval",
                             "log.sample_prompts",
                             "dist.nproc_per_node",
+                            "dist.join_timeout",
                             "dist.timeout",
                             "dist.lost_after"}) {
         EXPECT_NE(option_table().find(key), nullptr) << key;
