@@ -51,7 +51,7 @@ NetworkNode::NetworkNode() {
     ::close(pipe[1]);
     int error = EPIPE;
     if (holder_ < 0 || ::read(pipe[0], &error, sizeof(error)) != sizeof(error) || error != 0) {
-        why_not_ = std::string("networks of its own are not allowed here: ") + std::strerror(error);
+        why_not_ = std::string("a network of its own is not allowed here: ") + std::strerror(error);
     }
     ::close(pipe[0]);
 }
