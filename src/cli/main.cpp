@@ -6,7 +6,10 @@
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <sys/prctl.h>
 
 #include <c10/util/Exception.h>
 #include <c10/util/Logging.h>
@@ -137,6 +140,17 @@ base::ExitCode guarded_dispatch(const std::vector<std::string>& words) {
 
 }  // namespace holdfast::cli
 
+namespace {
+
+// ps and top show the file that was started, and of a rank that is /proc/self/exe.
+void name_process(std::string_view path) {
+    const std::string name(path.substr(path.rfind('/') + 1));
+    // Its only error is an address that cannot be read.
+    static_cast<void>(::prctl(PR_SET_NAME, name.c_str()));
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
     // cuBLAS reads it when its first handle is made; without it its results may differ from run to
     // run.
@@ -147,6 +161,7 @@ int main(int argc, char** argv) {
     c10::initLogging();
     if (argc > 0) {
         holdfast::cli::set_program_name(argv[0]);
+        name_process(argv[0]);
     }
     const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const auto exit_code = holdfast::cli::guarded_dispatch(words);

@@ -417,7 +417,10 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
     if (request.must_start_ranks) {
         std::vector<std::string> words = {"train"};
         words.insert(words.end(), arguments.begin(), arguments.end());
-        return start_ranks(request.launch, words, resolved.settings.train.time_limit_seconds);
+        dist::LaunchConfig ranks = request.launch;
+        // After a failure the others may be saving, as after a signal.
+        ranks.grace_seconds = resolved.settings.train.stop_deadline_seconds;
+        return start_ranks(ranks, words, resolved.settings.train.time_limit_seconds);
     }
     const at::Device device = choose_device(resolved.settings.run.device, launch.place.local_rank);
     const std::unique_ptr<RankSession> ranks =

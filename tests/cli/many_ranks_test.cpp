@@ -227,6 +227,30 @@ TEST_F(Chaos, P2_RankZeroMayDieToo) {
     harm_rank(0, 25, SIGKILL);
 }
 
+TEST_F(ManyRanks, ARankBearsTheNameOfTheProgram) {
+    RunningProgram program(train_words("named", options_of(2)), directory_.path());
+    ASSERT_TRUE(program.wait_for_step(metrics_path("named"), 1));
+    const std::vector<pid_t> ranks = program.children();
+    ASSERT_EQ(ranks.size(), 2U);
+    for (const pid_t rank : ranks) {
+        EXPECT_EQ(read_text("/proc/" + std::to_string(rank) + "/comm"), "holdfast\n");
+    }
+    EXPECT_EQ(program.finish().exit_code, 0);
+}
+
+TEST_F(ManyRanks, AfterAFailureTheOthersHaveTheStopDeadlineToEnd) {
+    RunningProgram program(
+        train_words("failed", options_of(2, {"--max-steps", "100000", "--stop-deadline", "45s"})),
+        directory_.path());
+    ASSERT_TRUE(program.wait_for_step(metrics_path("failed"), 1));
+    const std::vector<pid_t> ranks = program.children();
+    ASSERT_EQ(ranks.size(), 2U);
+    ASSERT_EQ(::kill(ranks.at(1), SIGKILL), 0);
+    const Outcome outcome = program.finish();
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.log;
+    EXPECT_THAT(outcome.log, HasSubstr("rank 0 may take 45s to end"));
+}
+
 TEST_F(ManyRanks, ASignalAtOneRankStopsAllAndSaves) {
     RunningProgram program(train_words("stopped", options_of(4, {"--max-steps", "50"})),
                            directory_.path());
