@@ -122,7 +122,7 @@ TEST_F(TwoNodes, ListenInTheNetworkOfTheMasterAddressAlone) {
     // The same words from the other network, to the address that node 0 has there.
     const Outcome stranger =
         start_on(
-            outside, "closed", node_options(1, 2, "10.78.0.1", {"--set", "dist.join_timeout=3"}))
+            outside, "closed", node_options(1, 2, "10.78.0.1", {"--set", "dist.join_timeout=5"}))
             ->finish();
     EXPECT_NE(stranger.exit_code, 0);
     EXPECT_THAT(stranger.log, HasSubstr("cannot reach the store of the run at 10.78.0.1:29500: "));
@@ -141,10 +141,10 @@ TEST_F(TwoNodes, AHostWithAnotherLayoutCannotJoinAndDisturbsNobody) {
     ASSERT_TRUE(zero->wait_for_step(metrics_path("real"), 5));
     const Outcome stranger =
         start_on(
-            node_1_, "stranger", node_options(2, 3, kAddressOf0, {"--set", "dist.join_timeout=3"}))
+            node_1_, "stranger", node_options(2, 3, kAddressOf0, {"--set", "dist.join_timeout=5"}))
             ->finish();
     EXPECT_NE(stranger.exit_code, 0);
-    EXPECT_THAT(stranger.log, HasSubstr("of 6 could not join the others within 3 s"));
+    EXPECT_THAT(stranger.log, HasSubstr("of 6 could not join the others within 5 s"));
     const auto steps = static_cast<std::int64_t>(lines_of(read_text(metrics_path("real"))).size());
     EXPECT_TRUE(zero->wait_for_step(metrics_path("real"), steps + 5)) << "the others go on";
     zero->send_signal(SIGTERM);
