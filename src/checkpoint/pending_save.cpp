@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -141,8 +142,13 @@ PendingSave& PendingSave::operator=(PendingSave&& other) noexcept {
 
 PendingSave::~PendingSave() {
     if (state_ && (state_->phase == Phase::kOpen || state_->phase == Phase::kSealed)) {
-        // A destructor does not report; a leftover is cleared when the run is opened next.
-        static_cast<void>(state_->remove().ok());
+        // A destructor does not report, nor throw when memory has run out, which is what may have
+        // ended the save; a leftover is cleared when the run is opened next.
+        try {
+            static_cast<void>(state_->remove().ok());
+        } catch (const std::bad_alloc&) {
+            state_->phase = Phase::kFailed;
+        }
     }
 }
 

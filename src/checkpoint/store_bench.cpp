@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,8 +73,12 @@ StoreBench::StoreBench(fs::FileSystem& file_system,
       optimizer_(std::move(optimizer)) {}
 
 StoreBench::~StoreBench() {
-    // Best effort: who must know calls remove().
-    static_cast<void>(remove().ok());
+    // Best effort, also without memory: who must know calls remove().
+    try {
+        static_cast<void>(remove().ok());
+    } catch (const std::bad_alloc&) {
+        return;
+    }
 }
 
 Status StoreBench::remove() {

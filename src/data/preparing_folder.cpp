@@ -1,6 +1,7 @@
 #include "data/preparing_folder.h"
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -115,10 +116,14 @@ PreparingFolder::~PreparingFolder() {
     if (lock_ == nullptr) {
         return;
     }
-    // Best effort: what stays is cleared by the next claim().
-    if (remove_dataset_files(*file_system_, path_).ok() &&
-        file_system_->remove_file(fs::join(path_, std::string(kLockName))).ok()) {
-        static_cast<void>(file_system_->remove_directory(path_).ok());
+    // Best effort, also without memory: what stays is cleared by the next claim().
+    try {
+        if (remove_dataset_files(*file_system_, path_).ok() &&
+            file_system_->remove_file(fs::join(path_, std::string(kLockName))).ok()) {
+            static_cast<void>(file_system_->remove_directory(path_).ok());
+        }
+    } catch (const std::bad_alloc&) {
+        return;
     }
 }
 

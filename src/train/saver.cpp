@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -282,9 +283,13 @@ void Saver::guarded(const std::function<void()>& work) {
     // A thread has nobody to throw to, and memory that runs out beside a save is no reason to lose
     // the run.
     try {
-        work();
-    } catch (const std::exception& failure) {
-        base::log_alarm("beside training: {}; tried again later", failure.what());
+        try {
+            work();
+        } catch (const std::exception& failure) {
+            base::log_alarm("beside training: {}; tried again later", failure.what());
+        }
+    } catch (const std::bad_alloc&) {
+        // What has no memory has no words either.
     }
 }
 

@@ -1,5 +1,8 @@
 #include "checkpoint/pending_save.h"
 
+#include <filesystem>
+#include <new>
+
 #include <gmock/gmock.h>
 
 #include "checkpoint/content_hash.h"
@@ -60,6 +63,34 @@ TEST_F(PendingSaveTest, NeverReachesTheStoreUnpublished) {
     for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
         EXPECT_FALSE(parse_pending_name(entry.path().filename().string())) << entry.path();
     }
+}
+
+// Memory that runs out ends a save by an exception, and there is none for the removal either.
+TEST_F(PendingSaveTest, IsLeftForLaterWhenThereIsNoMemoryToRemoveItWith) {
+    class WithoutMemory : public fs::FaultFileSystem {
+    public:
+        using FaultFileSystem::FaultFileSystem;
+        base::Result<std::vector<std::string>> list(const std::string& path) override {
+            if (has_none_) {
+                throw std::bad_alloc();
+            }
+            return FaultFileSystem::list(path);
+        }
+        bool has_none_ = false;
+    };
+    ASSERT_TRUE(open().ok());
+    WithoutMemory disk(fs::real_file_system());
+    std::string directory;
+    {
+        const auto pending = PendingSave::open(
+            disk, RunPaths::of(dir_), make_save_id(), kTinyBytes, shared_buffers(), Pool::kRolling);
+        ASSERT_TRUE(pending.ok()) << pending.error().what;
+        directory = pending.value().directory();
+        disk.has_none_ = true;
+    }
+    EXPECT_TRUE(std::filesystem::exists(directory));
+    ASSERT_TRUE(open().ok());
+    EXPECT_FALSE(std::filesystem::exists(directory));
 }
 
 TEST_F(PendingSaveTest, TakenNameGetsTheNextSuffix) {
