@@ -92,6 +92,7 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "checkpoint.keep_every",
                             "checkpoint.backup",
                             "checkpoint.backup_dir",
+                            "checkpoint.gather",
                             "checkpoint.on_disk_short",
                             "checkpoint.disk_warn_percent",
                             "checkpoint.disk_alert_percent",
@@ -105,7 +106,7 @@ TEST(OptionTable, HoldsEveryKeyOfTheContract) {
                             "dist.lost_after"}) {
         EXPECT_NE(option_table().find(key), nullptr) << key;
     }
-    EXPECT_EQ(option_table().options().size(), 58U);
+    EXPECT_EQ(option_table().options().size(), 60U);
 }
 
 TEST(OptionTable, EachOptionReachesAMemberOfItsOwn) {

@@ -104,7 +104,9 @@ TEST_P(SoakKillCopies, CopiesOfAFinishedRunAreMadeUpByTheNextStart) {
     EXPECT_EQ(killed.exit_code, 128 + SIGKILL) << killed.log;
     const cli::Outcome again = run_with_faults(words, "");
     EXPECT_EQ(again.exit_code, 0) << again.log;
-    EXPECT_NE(again.log.find("the run is finished: "), std::string::npos) << again.log;
+    // Without another step: all there may be left is the evaluation of the last one, which runs
+    // beside the copy.
+    EXPECT_EQ(again.log.find("saved "), std::string::npos) << again.log;
     expect_copies_of_the_end();
 }
 
