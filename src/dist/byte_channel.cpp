@@ -49,7 +49,7 @@ at::Tensor pack(const ChannelAnswer& message) {
     std::memset(bytes, 0, static_cast<std::size_t>(tensor.numel()));
     const std::uint64_t lengths[] = {message.head.size(), message.body_bytes};
     std::memcpy(bytes, lengths, kLengthsBytes);
-    std::memcpy(bytes + kLengthsBytes, message.head.data(), message.head.size());
+    std::copy(message.head.begin(), message.head.end(), bytes + kLengthsBytes);
     return tensor;
 }
 

@@ -90,6 +90,7 @@ void add_reals(LineWriter& line, std::string_view key, const std::vector<double>
         return;
     }
     std::vector<std::string> numbers;
+    numbers.reserve(values.size());
     for (const double number : values) {
         numbers.push_back(std::isfinite(number) ? real_text(number) : "0.0");
     }
