@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
-#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,7 +39,9 @@ std::string label_of(const PublishedCheckpoint& checkpoint) {
 
 // A thread has nobody to throw to, and memory that runs out while a manifest is read is no reason
 // to lose the run.
-Status guarded(const std::function<Status()>& work) {
+// No std::function: to make one may take memory, outside of what is guarded.
+template <typename Work>
+Status guarded(const Work& work) {
     try {
         return work();
     } catch (const std::exception& failure) {

@@ -4,12 +4,14 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <new>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <c10/util/Exception.h>
 #include <c10/util/Logging.h>
@@ -151,7 +153,33 @@ void name_process(std::string_view path) {
 
 }  // namespace
 
+namespace {
+
+// Memory may run out where no exception can pass: in a destructor that takes some, as that of the
+// JSON library does, in whatever thread. Nothing can be saved then; what is published stays.
+[[noreturn]] void end_by_terminate() {
+    try {
+        if (const std::exception_ptr failure = std::current_exception()) {
+            std::rethrow_exception(failure);
+        }
+    } catch (const std::bad_alloc&) {
+        static constexpr std::string_view kWords =
+            "holdfast: error: out of memory, and none was left to save with; the newest published "
+            "checkpoint is whole: give the process more memory and start again with --resume "
+            "latest\n";
+        // Nobody is left to tell when it cannot be written.
+        static_cast<void>(::write(STDERR_FILENO, kWords.data(), kWords.size()) != 0);
+        ::_exit(static_cast<int>(holdfast::base::ExitCode::kOutOfMemory));
+    } catch (...) {
+        std::abort();
+    }
+    std::abort();
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+    std::set_terminate(end_by_terminate);
     // cuBLAS reads it when its first handle is made; without it its results may differ from run to
     // run.
     ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);

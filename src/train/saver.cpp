@@ -40,6 +40,26 @@ void inherit_pools(const SaveOrder& waiting, SaveOrder& order) {
 
 }  // namespace
 
+namespace {
+
+// A thread has nobody to throw to, and memory that runs out beside a save is no reason to lose the
+// run. No std::function: to make one may take memory, outside of what is guarded.
+template <typename Work>
+void guarded(const Work& work) {
+    try {
+        try {
+            work();
+        } catch (const std::exception& failure) {
+            base::log_alarm("beside training: {}; tried again later", failure.what());
+        }
+    } catch (const std::bad_alloc&) {
+        // What has no memory has no words either.
+        return;
+    }
+}
+
+}  // namespace
+
 Saver::Saver(checkpoint::RunDirectory& run,
              state::Snapshot& snapshot,
              telemetry::MetricsLog& metrics_log,
@@ -277,20 +297,6 @@ bool Saver::reminder_is_due() {
     }
     reminded_seconds_ = now;
     return true;
-}
-
-void Saver::guarded(const std::function<void()>& work) {
-    // A thread has nobody to throw to, and memory that runs out beside a save is no reason to lose
-    // the run.
-    try {
-        try {
-            work();
-        } catch (const std::exception& failure) {
-            base::log_alarm("beside training: {}; tried again later", failure.what());
-        }
-    } catch (const std::bad_alloc&) {
-        // What has no memory has no words either.
-    }
 }
 
 void Saver::run_save(SaveOrder order, std::int64_t failures_before) {

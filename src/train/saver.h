@@ -124,7 +124,6 @@ private:
     void forget_newest();
     void run_jobs();
     void look_around();
-    static void guarded(const std::function<void()>& work);
     void run_save(SaveOrder order, std::int64_t failures_before);
     void write_and_tell(SaveOrder& order, std::int64_t failures_before);
     void run_link(checkpoint::Pool pool);
