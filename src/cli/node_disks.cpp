@@ -1,8 +1,6 @@
 #include "cli/node_disks.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,6 +13,7 @@
 #include "cli/command.h"
 #include "fs/durable_write.h"
 #include "fs/real_file_system.h"
+#include "train/part_order.h"
 
 namespace holdfast::cli {
 
@@ -35,18 +34,13 @@ std::string mark_of(const std::string& directory) {
                : std::string();
 }
 
-std::string absolute_path(const std::string& path) {
-    std::error_code no_folder;
-    return std::filesystem::absolute(path, no_folder).lexically_normal().string();
-}
-
 }  // namespace
 
 OfferedDisk::OfferedDisk(RankSession& session,
                          train::RankLeader& leader,
                          const checkpoint::RunDirectory& run,
                          const std::string& gather) {
-    const std::string directory = absolute_path(run.paths().directory);
+    const std::string directory = train::path_for_all_ranks(run.paths().directory);
     const std::vector<std::string> answers = leader.ask_who_sees(
         Json{{"directory", directory}, {"mark", mark_of(directory)}, {"gather", gather}}.dump());
     std::vector<std::size_t> blind;
@@ -82,7 +76,7 @@ OfferedDisk::OfferedDisk(RankSession& session,
 
 void OfferedDisk::allow(const std::string& path) {
     if (service_ != nullptr) {
-        service_->allow(absolute_path(path));
+        service_->allow(train::path_for_all_ranks(path));
     }
 }
 

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <optional>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -15,6 +13,7 @@
 #include "cli/run_environment.h"
 #include "config/resolve.h"
 #include "telemetry/metrics_log.h"
+#include "train/part_order.h"
 
 namespace holdfast::cli {
 
@@ -115,10 +114,7 @@ StartingPoint start_from_checkpoint(const checkpoint::OpenedRun& opened,
         if (others.disk != nullptr) {
             others.disk->allow(entry.path);
         }
-        // Ranks may have been started in other folders.
-        std::error_code no_folder;
-        others.leader->order_load(
-            std::filesystem::absolute(entry.path, no_folder).lexically_normal().string());
+        others.leader->order_load(train::path_for_all_ranks(entry.path));
         return others.leader->gather_statuses(training.load(reader));
     };
     const checkpoint::ResumedFrom resumed =

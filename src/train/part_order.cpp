@@ -1,5 +1,7 @@
 #include "train/part_order.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -31,6 +33,11 @@ std::string text_of(const Json& json, const char* key) {
 }
 
 }  // namespace
+
+std::string path_for_all_ranks(const std::string& path) {
+    std::error_code no_folder;
+    return std::filesystem::absolute(path, no_folder).lexically_normal().string();
+}
 
 std::string part_order_key(std::int64_t number) {
     return fmt::format("save/{}", number);

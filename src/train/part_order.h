@@ -35,6 +35,10 @@ std::string print_part_answer(const base::Result<PartAnswer>& answer);
 // The error that the rank met is the error here, "rank 2: ..." before it.
 base::Result<PartAnswer> parse_part_answer(const std::string& text, std::int64_t rank);
 
+// A path as the other ranks must be told it: they may have been started in other folders. All who
+// tell or compare one make it here, so that equal places are equal texts.
+std::string path_for_all_ranks(const std::string& path);
+
 std::string part_order_key(std::int64_t number);
 std::string part_answer_key(std::int64_t number, std::int64_t rank);
 

@@ -1,8 +1,6 @@
 #include "train/save_writer.h"
 
 #include <exception>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -77,10 +75,7 @@ Status SaveWriter::write_parts(checkpoint::PendingSave& pending) {
     if (!layout.ok()) {
         return layout.error();
     }
-    // Ranks may have been started in other folders.
-    std::error_code no_folder;
-    const std::string directory =
-        std::filesystem::absolute(pending.directory(), no_folder).lexically_normal().string();
+    const std::string directory = path_for_all_ranks(pending.directory());
     const Status told = options_.parts->tell({.kind = PartOrderKind::kWrite,
                                               .ticket = options_.parts->ticket(),
                                               .directory = directory});

@@ -76,6 +76,22 @@ protected:
         return {start(0, {}), std::move(node_1)};
     }
 
+    // The words that start a program for which another disk lies in the place of the run's folder;
+    // none where that is not allowed.
+    [[nodiscard]] std::vector<std::string> make_disk_apart() const {
+        if (::unshare(CLONE_NEWNS) != 0) {
+            return {};
+        }
+        const std::string folder = directory_ / "shared";
+        EXPECT_EQ(::mkdir(folder.c_str(), 0755), 0);
+        return {"unshare",
+                "--mount",
+                "sh",
+                "-c",
+                "mount -t tmpfs none '" + folder + "' && exec \"$@\"",
+                "sh"};
+    }
+
     void expect_the_end_of_one_process() {
         const Outcome straight = train("straight", options_of({"--nproc-per-node", "1"}));
         ASSERT_EQ(straight.exit_code, 0) << straight.log;
@@ -117,18 +133,10 @@ TEST_F(SeveralNodes, ACommonDiskIsUsedByAll) {
 }
 
 TEST_F(SeveralNodes, P4_ANodeThatDoesNotSeeTheDirectoryNeedsNone) {
-    if (::unshare(CLONE_NEWNS) != 0) {
+    const std::vector<std::string> apart = make_disk_apart();
+    if (apart.empty()) {
         GTEST_SKIP() << "a file system of its own for a process needs root";
     }
-    const std::string folder = directory_ / "shared";
-    ASSERT_EQ(::mkdir(folder.c_str(), 0755), 0);
-    // The second node has another disk in that place.
-    const std::vector<std::string> apart = {"unshare",
-                                            "--mount",
-                                            "sh",
-                                            "-c",
-                                            "mount -t tmpfs none '" + folder + "' && exec \"$@\"",
-                                            "sh"};
     auto [first, second] = start_nodes({}, apart);
     const Outcome outcome = first->finish();
     EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
@@ -139,21 +147,14 @@ TEST_F(SeveralNodes, P4_ANodeThatDoesNotSeeTheDirectoryNeedsNone) {
 }
 
 TEST_F(SeveralNodes, ANodeThatDoesNotSeeTheDirectoryIsToldOfWhenNothingMayBeSent) {
-    if (::unshare(CLONE_NEWNS) != 0) {
+    const std::vector<std::string> apart = make_disk_apart();
+    if (apart.empty()) {
         GTEST_SKIP() << "a file system of its own for a process needs root";
     }
-    const std::string folder = directory_ / "shared";
-    ASSERT_EQ(::mkdir(folder.c_str(), 0755), 0);
-    const std::vector<std::string> apart = {"unshare",
-                                            "--mount",
-                                            "sh",
-                                            "-c",
-                                            "mount -t tmpfs none '" + folder + "' && exec \"$@\"",
-                                            "sh"};
     auto [first, second] = start_nodes({"--checkpoint-gather", "off"}, apart);
     const Outcome outcome = first->finish();
     EXPECT_EQ(outcome.exit_code, 2) << outcome.log;
-    EXPECT_THAT(outcome.log, HasSubstr("does not see the run in " + folder));
+    EXPECT_THAT(outcome.log, HasSubstr("does not see the run in " + run_directory("shared/run")));
     EXPECT_THAT(outcome.log, HasSubstr("--checkpoint-gather auto"));
     EXPECT_EQ(second->finish().exit_code, 2);
 }
