@@ -70,6 +70,7 @@ TEST_F(BackupWriterTest, CopiesTheNewestAndTheBestAndKeepsOneOfEach) {
     const auto opened = open_run_with_backup();
     const RunDirectory& run = opened.value().run;
     BackupWriter writer(run, {});
+    writer.wait();
     const auto first = save(run, 250).value();
     const auto best = run.link(first, Pool::kBest, shared_buffers()).value();
     writer.offer(first);
@@ -148,6 +149,7 @@ TEST_F(BackupWriterTest, ASourceThatIsDamagedOrGoneIsAbandoned) {
     const auto opened = open_run_with_backup();
     const RunDirectory& run = opened.value().run;
     BackupWriter writer(run, {});
+    writer.wait();
     const auto damaged = save(run, 250).value();
     flip_bit(damaged.path + "/model.safetensors", 4100);
     writer.offer(damaged);
@@ -201,6 +203,7 @@ TEST_F(BackupWriterTest, P6_ADiskThatIsMissingAtTheStartIsClaimedWhenItComes) {
     ASSERT_TRUE(opened.ok()) << opened.error().what;
     const RunDirectory& run = opened.value().run;
     BackupWriter writer(run, {});
+    writer.wait();
     writer.offer(save(run, 250).value());
     writer.wait();
     EXPECT_EQ(writer.status().failed, 1);
@@ -252,6 +255,7 @@ TEST_F(BackupWriterTest, NothingIsWrittenWhereTheDiskWasUnmounted) {
     const auto opened = open_run_with_backup();
     const RunDirectory& run = opened.value().run;
     BackupWriter writer(run, {});
+    writer.wait();
     writer.offer(save(run, 250).value());
     writer.wait();
     // What an unmounted disk leaves: an empty folder.
@@ -327,6 +331,7 @@ TEST_F(BackupWriterTest, ADeadlineCutsTheLastCopyAndSaysSo) {
     const RunDirectory& run = opened.value().run;
     {
         BackupWriter writer(run, {});
+        writer.wait();
         writer.offer(save(run, 250).value());
         writer.wait();
         disk_.close_gate(backup_);
