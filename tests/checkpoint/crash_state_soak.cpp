@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string>
 
+#include <malloc.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "crash_exploration.h"
@@ -14,6 +16,10 @@ namespace holdfast::checkpoint {
 namespace {
 
 int soak(std::uint64_t states_wanted) {
+    // A start on a state takes and gives back megabytes: the allocator keeps them, or each costs
+    // cleared pages.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
     base::capture_log([](base::LogLevel, std::string_view) {});
     const double begin_seconds = base::monotonic_seconds();
     ExplorationOptions options;

@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 #include <memory>
+#include <random>
 
 #include "fs/fault_file_system.h"
 
@@ -19,9 +20,13 @@ std::size_t RecordedAct::expectation_at(std::size_t count) const {
 
 namespace {
 
+// Lives whose course is written here; it is drawn in all others.
+constexpr std::uint64_t kGivenLives = 2;
+constexpr std::uint64_t kRanksMax = 3;
+
 class Life {
 public:
-    explicit Life(std::uint64_t variant) : variant_(variant) {}
+    explicit Life(std::uint64_t variant) : variant_(variant), random_(variant) {}
 
     RecordedAct up_to(Act last) {
         constexpr std::array kActs{&Life::opening,
@@ -38,6 +43,26 @@ public:
     }
 
 private:
+    // In the first lives a given number, in all others one drawn below `count`.
+    std::uint64_t vary(std::uint64_t given, std::uint64_t count) {
+        return variant_ < kGivenLives ? given : random_() % count;
+    }
+    std::vector<Pool> vary_owed(std::vector<Pool> given) {
+        if (variant_ < kGivenLives) {
+            return given;
+        }
+        const bool must_keep = std::find(given.begin(), given.end(), Pool::kKeep) != given.end();
+        std::vector<Pool> owed;
+        for (const Pool pool : {Pool::kBest, Pool::kEpoch, Pool::kKeep}) {
+            // What is kept for ever makes every later state larger.
+            if (random_() % (pool == Pool::kBest ? 2 : 8) == 0 ||
+                (pool == Pool::kKeep && must_keep)) {
+                owed.push_back(pool);
+            }
+        }
+        return owed;
+    }
+
     void begin(Act act, RetentionLimits limits) {
         record_ = RecordedAct{.name = kActNames.at(static_cast<std::size_t>(act)),
                               .start = image_,
@@ -79,6 +104,9 @@ private:
                              std::vector<Pool> owed = {},
                              std::int64_t rank_count = 1) {
         step_ += 250;
+        owed = vary_owed(std::move(owed));
+        rank_count = 1 + static_cast<std::int64_t>(
+                             vary(static_cast<std::uint64_t>(rank_count) - 1, kRanksMax));
         trainer.log(step_ - 2);
         trainer.log(step_ - 1);
         const auto published = trainer.save(step_, std::move(owed), rank_count);
@@ -95,6 +123,26 @@ private:
         const ReclaimReport report = trainer.tidy();
         EXPECT_TRUE(report.failures.empty()) << record_.name << ": " << report.failures.front();
         promise(trainer);
+    }
+    // What else a run may do before it ends: nothing in the first lives.
+    void go_on(TinyTrainer& trainer, const RetentionLimits& limits) {
+        for (std::uint64_t more = vary(0, 3); more > 0; --more) {
+            const PublishedCheckpoint published = save(trainer);
+            if (vary(0, 2) == 0) {
+                tidy(trainer, limits);
+            }
+            switch (vary(0, 4)) {
+                case 1:
+                    copy(trainer, published, Pool::kBackupRolling);
+                    break;
+                case 2:
+                    EXPECT_TRUE(trainer.link(published, Pool::kBest).ok()) << record_.name;
+                    promise(trainer);
+                    break;
+                default:
+                    break;
+            }
+        }
     }
     void copy(TinyTrainer& trainer, const PublishedCheckpoint& published, Pool pool) {
         // The copy before it goes.
@@ -125,6 +173,7 @@ private:
             tidy(trainer, limits);
             save(trainer, variant_ % 2 == 0 ? std::vector<Pool>{} : std::vector{Pool::kKeep});
             tidy(trainer, limits);
+            go_on(trainer, limits);
         }
         end();
     }
@@ -145,13 +194,14 @@ private:
             const auto best = save(trainer, {Pool::kBest});
             tidy(trainer, limits);
             copy(trainer, best, Pool::kBackupBest);
+            go_on(trainer, limits);
         }
         end();
     }
 
     void retention() {
         RetentionLimits limits;
-        limits.keep_rolling = 2 + static_cast<std::int64_t>(variant_ % 2);
+        limits.keep_rolling = 2 + static_cast<std::int64_t>(vary(variant_ % 2, 3));
         limits.keep_backup_rolling = 1;
         begin(Act::kRetention, limits);
         expect_log_lines();
@@ -166,6 +216,7 @@ private:
             tidy(trainer, limits);
             save(trainer);
             tidy(trainer, limits);
+            go_on(trainer, limits);
         }
         end();
     }
@@ -188,12 +239,12 @@ private:
             }
             EXPECT_TRUE(faults.fired()) << record_.name;
         };
-        dies_at({.at_call = 2,
-                 .operation = fs::Operation::kSync,
+        dies_at({.at_call = 1 + vary(1, 2),
+                 .operation = vary(0, 2) == 0 ? fs::Operation::kSync : fs::Operation::kWrite,
                  .path_part = ".pending-",
                  .crash = true});
         dies_at({.operation = fs::Operation::kRename, .path_part = ".pending-", .crash = true});
-        dies_at({.at_call = 2 + variant_ % 2,
+        dies_at({.at_call = 1 + vary(1 + variant_ % 2, 3),
                  .operation = fs::Operation::kRemoveFile,
                  .path_part = ".trash",
                  .crash = true});
@@ -202,6 +253,7 @@ private:
             start(trainer);
             save(trainer, {Pool::kBest});
             tidy(trainer, limits);
+            go_on(trainer, limits);
         }
         end();
     }
@@ -219,13 +271,14 @@ private:
     void repair() {
         RetentionLimits limits;
         limits.keep_rolling = 3;
-        damage_newest(1 + variant_ % 2);
+        damage_newest(1 + vary(variant_ % 2, 3));
         begin(Act::kRepair, limits);
         {
             TinyTrainer trainer(*disk_, kRunPath, limits);
             start(trainer);
             save(trainer, {Pool::kBest});
             tidy(trainer, limits);
+            go_on(trainer, limits);
         }
         end();
     }
@@ -262,6 +315,7 @@ private:
             tidy(trainer, limits);
             save(trainer);
             tidy(trainer, limits);
+            go_on(trainer, limits);
         }
         end();
     }
@@ -284,7 +338,7 @@ private:
             EXPECT_FALSE(trainer.save(step_ + 250, {}, 2).ok());
             save(trainer, {}, 2 + static_cast<std::int64_t>(variant_ % 2));
             tidy(trainer, limits);
-            faults.arm({.at_call = 3 + variant_ % 2,
+            faults.arm({.at_call = 1 + vary(2 + variant_ % 2, 4),
                         .operation = fs::Operation::kWrite,
                         .path_part = std::string(kModelFileName),
                         .crash = true});
@@ -296,6 +350,7 @@ private:
             start(trainer);
             save(trainer, {Pool::kBest}, 3);
             tidy(trainer, limits);
+            go_on(trainer, limits);
         }
         end();
     }
@@ -305,6 +360,7 @@ private:
     }
 
     std::uint64_t variant_;
+    std::mt19937_64 random_;
     fs::DiskImage image_;
     std::unique_ptr<fs::SimulatedFileSystem> disk_;
     RecordedAct record_;

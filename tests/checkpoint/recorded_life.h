@@ -54,7 +54,9 @@ inline constexpr std::array kActNames{
     "opening", "pools", "retention", "leftovers", "repair", "rollback", "parts"};
 inline constexpr std::size_t kActCount = kActNames.size();
 
-// Lives up to and including `act` and answers it. `variant` changes the steps and the pools.
+// Lives up to and including `act` and answers it. The course of the lives 0 and 1 is given; from 2
+// on `variant` draws the owed pools, the ranks that write, the limits, the calls at which a process
+// dies, how much is damaged, and what else is saved, linked, copied and deleted.
 RecordedAct record_act(Act act, std::uint64_t variant = 0);
 
 }  // namespace holdfast::checkpoint

@@ -1,8 +1,8 @@
 #include "fs/disk_image.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "base/checksum.h"
 
@@ -51,6 +51,16 @@ std::uint64_t bytes_digest(const DiskInode& inode) {
     return *inode.bytes_digest;
 }
 
+// Names repeat in every disk that is looked at, so each is worked out once.
+std::uint64_t name_digest(const std::string& name) {
+    thread_local std::unordered_map<std::string, std::uint64_t> known;
+    const auto found = known.find(name);
+    if (found != known.end()) {
+        return found->second;
+    }
+    return known.emplace(name, base::checksum64(without_random(name, false))).first->second;
+}
+
 }  // namespace
 
 std::uint64_t digest_of_bytes(std::string_view bytes) {
@@ -63,44 +73,52 @@ DiskImage::DiskImage() {
 }
 
 InodeNumber DiskImage::add(EntryType type, std::uint32_t mode, std::string bytes) {
-    const InodeNumber number = next_;
+    const InodeNumber number = inodes_.size();
     add_as(number, type, mode, std::move(bytes));
     return number;
 }
 
 void DiskImage::add_as(InodeNumber number, EntryType type, std::uint32_t mode, std::string bytes) {
-    inodes_[number] = DiskInode{.type = type,
-                                .mode = mode,
-                                .bytes = std::move(bytes),
-                                .entries = {},
-                                .name_count = 0,
-                                .bytes_digest = {}};
-    next_ = std::max(next_, number + 1);
-}
-
-DiskInode* DiskImage::find(InodeNumber number) {
-    const auto found = inodes_.find(number);
-    return found == inodes_.end() ? nullptr : &found->second;
+    inodes_.resize(std::max<std::size_t>(inodes_.size(), number + 1));
+    inodes_[number] = std::make_shared<DiskInode>(DiskInode{
+        .type = type, .mode = mode, .bytes = std::move(bytes), .entries = {}, .bytes_digest = {}});
 }
 
 const DiskInode* DiskImage::find(InodeNumber number) const {
-    const auto found = inodes_.find(number);
-    return found == inodes_.end() ? nullptr : &found->second;
+    return number < inodes_.size() ? inodes_[number].get() : nullptr;
+}
+
+DiskInode& DiskImage::change(InodeNumber number) {
+    std::shared_ptr<DiskInode>& inode = inodes_.at(number);
+    if (inode.use_count() > 1) {
+        inode = std::make_shared<DiskInode>(*inode);
+    }
+    return *inode;
+}
+
+void DiskImage::replace(InodeNumber number, std::shared_ptr<DiskInode> inode) {
+    inodes_.at(number) = std::move(inode);
 }
 
 void DiskImage::keep_only(const std::set<InodeNumber>& numbers) {
-    std::erase_if(inodes_, [&](const auto& inode) { return !numbers.contains(inode.first); });
-}
-
-void DiskImage::count_names() {
-    for (auto& [number, inode] : inodes_) {
-        inode.name_count = 0;
-    }
-    for (const auto& [number, inode] : inodes_) {
-        for (const auto& [name, child] : inode.entries) {
-            ++find(child)->name_count;
+    for (InodeNumber number = 0; number < inodes_.size(); ++number) {
+        if (!numbers.contains(number)) {
+            inodes_[number].reset();
         }
     }
+}
+
+std::vector<std::uint64_t> DiskImage::name_counts() const {
+    std::vector<std::uint64_t> counts(inodes_.size(), 0);
+    for (const auto& inode : inodes_) {
+        if (inode == nullptr) {
+            continue;
+        }
+        for (const auto& [name, child] : inode->entries) {
+            ++counts.at(child);
+        }
+    }
+    return counts;
 }
 
 InodeNumber DiskImage::at(std::string_view path) const {
@@ -124,8 +142,7 @@ InodeNumber DiskImage::at(std::string_view path) const {
 
 std::uint64_t DiskImage::digest_of(const std::string& name, InodeNumber number) const {
     const DiskInode& inode = *find(number);
-    std::vector<std::uint64_t> parts{base::checksum64(without_random(name, false)),
-                                     static_cast<std::uint64_t>(inode.type)};
+    std::vector<std::uint64_t> parts{name_digest(name), static_cast<std::uint64_t>(inode.type)};
     if (inode.type == EntryType::kDirectory) {
         for (const auto& [child_name, child] : inode.entries) {
             parts.push_back(digest_of(child_name, child));
@@ -160,8 +177,10 @@ std::string DiskImage::tree() const {
 }
 
 void DiskImage::digest_all_bytes() const {
-    for (const auto& [number, inode] : inodes_) {
-        bytes_digest(inode);
+    for (const auto& inode : inodes_) {
+        if (inode != nullptr) {
+            bytes_digest(*inode);
+        }
     }
 }
 

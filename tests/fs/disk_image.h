@@ -1,13 +1,16 @@
-// What lies on a simulated disk at one instant: inodes and the names that lead to them. A plain
-// value: a copy is a disk of its own. One thread at a time.
+// What lies on a simulated disk at one instant: inodes and the names that lead to them. A value: a
+// copy is a disk of its own, which costs a pointer for each inode, for copies share what they do
+// not change. One thread at a time, over all copies.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fs/file_system.h"
 
@@ -22,7 +25,6 @@ struct DiskInode {
     std::uint32_t mode = 0;
     std::string bytes;                           // of a file; the target of a symlink
     std::map<std::string, InodeNumber> entries;  // of a directory
-    std::uint64_t name_count = 0;  // entries that lead to it: DiskImage::count_names()
     // Of `bytes` as digest() takes them; whoever changes `bytes` clears it.
     mutable std::optional<std::uint64_t> bytes_digest;
 
@@ -44,14 +46,16 @@ public:
     // The same with the number that another image gave it.
     void add_as(InodeNumber number, EntryType type, std::uint32_t mode, std::string bytes);
     // Null when there is none.
-    [[nodiscard]] DiskInode* find(InodeNumber number);
     [[nodiscard]] const DiskInode* find(InodeNumber number) const;
-    [[nodiscard]] const std::map<InodeNumber, DiskInode>& inodes() const { return inodes_; }
-    void erase(InodeNumber number) { inodes_.erase(number); }
+    // One that is there, to be changed; copies of this image keep what it was.
+    [[nodiscard]] DiskInode& change(InodeNumber number);
+    // Another one in the place of one that is there.
+    void replace(InodeNumber number, std::shared_ptr<DiskInode> inode);
+    void erase(InodeNumber number) { inodes_.at(number).reset(); }
     void keep_only(const std::set<InodeNumber>& numbers);
 
-    // Sets every name_count; who changes entries afterwards keeps it.
-    void count_names();
+    // How many names lead to each inode, by its number.
+    [[nodiscard]] std::vector<std::uint64_t> name_counts() const;
 
     // What `path` names, symlinks not followed; kNoInode when nothing.
     [[nodiscard]] InodeNumber at(std::string_view path) const;
@@ -70,8 +74,7 @@ private:
     void list_below(const std::string& path, InodeNumber number, std::string& out) const;
     [[nodiscard]] std::uint64_t digest_of(const std::string& name, InodeNumber number) const;
 
-    std::map<InodeNumber, DiskInode> inodes_;
-    InodeNumber next_ = kRootInode + 1;
+    std::vector<std::shared_ptr<DiskInode>> inodes_;  // by number
 };
 
 }  // namespace holdfast::fs

@@ -138,12 +138,12 @@ private:
         for (const FileItem& file : files_) {
             const std::size_t block_bytes = kSector << (random_() % 4);
             const std::uint64_t kept_of_eight = 1 + random_() % 7;
-            image.find(file.inode)
-                ->set_bytes(torn(file.versions[0].bytes,
-                                 file.versions[1].bytes,
-                                 file.lengths[random_() % file.lengths.size()],
-                                 block_bytes,
-                                 [&](std::size_t) { return random_() % 8 < kept_of_eight; }));
+            image.change(file.inode)
+                .set_bytes(torn(file.versions[0]->bytes,
+                                file.versions[1]->bytes,
+                                file.lengths[random_() % file.lengths.size()],
+                                block_bytes,
+                                [&](std::size_t) { return random_() % 8 < kept_of_eight; }));
         }
         return image;
     }
@@ -235,21 +235,21 @@ std::set<std::uint64_t> PowerCut::with_needs(const std::set<std::uint64_t>& seri
 
 void PowerCut::carry_out(const NameChange& change, DiskImage& image) {
     if (change.removed) {
-        auto& entries = image.find(change.removed->directory)->entries;
+        const auto& entries = image.find(change.removed->directory)->entries;
         const auto entry = entries.find(change.removed->name);
         if (entry != entries.end() && entry->second == change.inode) {
-            entries.erase(entry);
+            image.change(change.removed->directory).entries.erase(change.removed->name);
         }
     }
     if (change.added) {
-        image.find(change.added->directory)->entries[change.added->name] = change.inode;
+        image.change(change.added->directory).entries[change.added->name] = change.inode;
     }
 }
 
 void PowerCut::sync_file(InodeNumber inode) {
     const auto writes = data_.find(inode);
     if (writes != data_.end()) {
-        durable_.find(inode)->set_bytes(contents_after(inode, writes->second).back());
+        durable_.change(inode).set_bytes(contents_after(inode, writes->second).back());
         data_.erase(writes);
     }
 }
@@ -320,12 +320,15 @@ std::vector<PowerCut::FileItem> PowerCut::file_items() const {
         const std::string& kept = after.back();
         FileItem item{.inode = inode, .versions = {}, .lengths = {lost.size()}};
         const auto add = [&](std::string bytes) {
-            const bool known = std::any_of(item.versions.begin(),
-                                           item.versions.end(),
-                                           [&](const auto& other) { return other.bytes == bytes; });
+            const bool known =
+                std::any_of(item.versions.begin(), item.versions.end(), [&](const auto& other) {
+                    return other->bytes == bytes;
+                });
             if (!known || item.versions.size() < 2) {
-                const std::uint64_t digest = digest_of_bytes(bytes);
-                item.versions.push_back({std::move(bytes), digest});
+                auto version = std::make_shared<DiskInode>(*durable_.find(inode));
+                version->set_bytes(std::move(bytes));
+                version->bytes_digest = digest_of_bytes(version->bytes);
+                item.versions.push_back(std::move(version));
             }
         };
         add(lost);
@@ -366,10 +369,7 @@ DiskImage PowerCut::state(const Choices& choices, const std::vector<FileItem>& f
         }
     }
     for (std::size_t i = 0; i < files.size(); ++i) {
-        const Version& version = files[i].versions[choices[changes_.size() + i]];
-        DiskInode& inode = *image.find(files[i].inode);
-        inode.bytes = version.bytes;
-        inode.bytes_digest = version.digest;
+        image.replace(files[i].inode, files[i].versions[choices[changes_.size() + i]]);
     }
     return image;
 }

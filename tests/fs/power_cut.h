@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <set>
@@ -71,10 +72,7 @@ private:
         std::vector<std::uint64_t> needs;  // serials that are kept whenever this one is
     };
     // A version of a file's bytes that may be found.
-    struct Version {
-        std::string bytes;
-        std::uint64_t digest = 0;
-    };
+    using Version = std::shared_ptr<DiskInode>;
     struct FileItem {
         InodeNumber inode = kNoInode;
         std::vector<Version> versions;  // 0: lost, 1: kept, then torn ones

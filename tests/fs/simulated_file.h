@@ -92,7 +92,7 @@ public:
     base::Status drop_cache() override { return base::Status{}; }
     base::Status set_permissions(std::uint32_t mode) override {
         const std::scoped_lock lock(owner_.mutex_);
-        owner_.image_.find(inode_)->mode = mode;
+        owner_.image_.change(inode_).mode = mode;
         return base::Status{};
     }
     base::Result<FileStatus> status() override {
@@ -138,7 +138,7 @@ private:
             return std::size_t{0};
         }
         std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-        DiskInode& inode = *owner_.image_.find(inode_);
+        DiskInode& inode = owner_.image_.change(inode_);
         inode.bytes.resize(std::max<std::size_t>(inode.bytes.size(), offset + text.size()));
         inode.bytes.replace(offset, text.size(), text);
         inode.bytes_digest.reset();
@@ -150,7 +150,7 @@ private:
         return bytes.size();
     }
     void resize(std::uint64_t bytes) {
-        DiskInode& inode = *owner_.image_.find(inode_);
+        DiskInode& inode = owner_.image_.change(inode_);
         if (inode.bytes.size() != bytes) {
             inode.bytes.resize(bytes);
             inode.bytes_digest.reset();

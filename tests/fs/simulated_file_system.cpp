@@ -24,7 +24,7 @@ constexpr int kSymlinksMax = 40;
 }  // namespace
 
 SimulatedFileSystem::SimulatedFileSystem(DiskImage image) : image_(std::move(image)) {
-    image_.count_names();
+    name_counts_ = image_.name_counts();
 }
 
 DiskImage SimulatedFileSystem::image() const {
@@ -34,7 +34,7 @@ DiskImage SimulatedFileSystem::image() const {
 
 void SimulatedFileSystem::damage(const std::string& path, std::uint64_t offset) {
     const std::scoped_lock lock(mutex_);
-    DiskInode& inode = *image_.find(resolve(path, true).inode);
+    DiskInode& inode = image_.change(resolve(path, true).inode);
     inode.bytes.at(offset) = static_cast<char>(inode.bytes.at(offset) ^ 1);
     inode.bytes_digest.reset();
 }
@@ -106,7 +106,7 @@ FileStatus SimulatedFileSystem::status_of(InodeNumber number) const {
                       .allocated_bytes = (inode.bytes.size() + 4095U) / 4096U * 4096U,
                       .device = 1,
                       .inode = number,
-                      .link_count = inode.name_count,
+                      .link_count = name_counts_.at(number),
                       .mode = inode.mode};
     if (inode.type == EntryType::kDirectory) {
         status.link_count = 2;
@@ -120,21 +120,22 @@ FileStatus SimulatedFileSystem::status_of(InodeNumber number) const {
 void SimulatedFileSystem::add_name(InodeNumber directory,
                                    const std::string& name,
                                    InodeNumber number) {
-    image_.find(directory)->entries[name] = number;
-    ++image_.find(number)->name_count;
+    image_.change(directory).entries[name] = number;
+    name_counts_.resize(std::max<std::size_t>(name_counts_.size(), number + 1));
+    ++name_counts_[number];
 }
 
 void SimulatedFileSystem::drop_name(InodeNumber directory, const std::string& name) {
-    auto& entries = image_.find(directory)->entries;
+    auto& entries = image_.change(directory).entries;
     const InodeNumber number = entries.at(name);
     entries.erase(name);
-    --image_.find(number)->name_count;
+    --name_counts_[number];
     release(number);
 }
 
 void SimulatedFileSystem::release(InodeNumber number) {
     const DiskInode* inode = image_.find(number);
-    if (number != kRootInode && inode != nullptr && inode->name_count == 0 &&
+    if (number != kRootInode && inode != nullptr && name_counts_[number] == 0 &&
         open_counts_[number] == 0) {
         image_.erase(number);
         open_counts_.erase(number);

@@ -107,6 +107,7 @@ private:
 
     mutable std::mutex mutex_;  // guards all below
     DiskImage image_;
+    std::vector<std::uint64_t> name_counts_;  // of each inode: its hard links
     std::map<InodeNumber, int> open_counts_;
     std::map<InodeNumber, const File*> lock_holders_;
     std::vector<DiskOperation> operations_;
