@@ -371,7 +371,7 @@ base::ExitCode run(const config::CommandLine& line, const std::vector<std::strin
                                 [](std::uint64_t /*bytes*/) { return true; }));
     std::vector<std::string> words = {"bench"};
     words.insert(words.end(), arguments.begin(), arguments.end());
-    return start_ranks(launch, words, 0);
+    return start_ranks(launch, words);
 }
 
 }  // namespace

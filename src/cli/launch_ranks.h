@@ -9,10 +9,7 @@
 
 namespace holdfast::cli {
 
-// Runs the ranks, each as `holdfast words...`, to their end; the exit code of all. After
-// `limit_seconds` (0: none) a rank's end is no failure: nothing is started again.
-base::ExitCode start_ranks(const dist::LaunchConfig& launch,
-                           const std::vector<std::string>& words,
-                           double limit_seconds);
+// Runs the ranks, each as `holdfast words...`, to their end; the exit code of all.
+base::ExitCode start_ranks(const dist::LaunchConfig& launch, const std::vector<std::string>& words);
 
 }  // namespace holdfast::cli

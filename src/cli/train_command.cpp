@@ -420,7 +420,8 @@ ExitCode run_train(const std::vector<std::string>& arguments) {
         dist::LaunchConfig ranks = request.launch;
         // After a failure the others may be saving, as after a signal.
         ranks.grace_seconds = resolved.settings.train.stop_deadline_seconds;
-        return start_ranks(ranks, words, resolved.settings.train.time_limit_seconds);
+        ranks.time_limit_seconds = resolved.settings.train.time_limit_seconds;
+        return start_ranks(ranks, words);
     }
     const at::Device device = choose_device(resolved.settings.run.device, launch.place.local_rank);
     const std::unique_ptr<RankSession> ranks =

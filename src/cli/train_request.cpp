@@ -42,7 +42,10 @@ const std::array kOwnOptions = {
                           "N",
                           "after a failure start the ranks again from the newest checkpoint, so "
                           "often; default 0"},
-    config::CommandOption{"min-ranks", "N", "a restart may go on with as few; default: all"},
+    config::CommandOption{"min-ranks",
+                          "N",
+                          "a restart may go on with as few when a rank fails twice in a row; "
+                          "default: all"},
     config::CommandOption{"local-rank", "N", "ignored: some launchers add it"},
     config::CommandOption{"list-checkpoints", "", "list the run's checkpoints and stop"},
     config::CommandOption{"dry-run", "", "check settings and data, print them, and stop"},
@@ -75,8 +78,12 @@ void read_launch(TrainRequest& request, const config::CommandLine& line) {
                    : request.started_by.place.local_size;
     });
     request.launch_words = launch_words_of(line);
-    if (settings.batch.lanes > 0 && request.launch.nnodes == 1) {
-        for (const std::int64_t valid : dist::valid_rank_counts(settings.batch.lanes)) {
+    if (request.launch.nnodes == 1) {
+        // Without a number a new run has as many lanes as ranks; where an older run has more, these
+        // counts are valid too.
+        const std::int64_t lanes =
+            settings.batch.lanes > 0 ? settings.batch.lanes : request.launch.nproc_per_node;
+        for (const std::int64_t valid : dist::valid_rank_counts(lanes)) {
             request.launch.valid_rank_counts.push_back(static_cast<int>(valid));
         }
     }

@@ -22,6 +22,8 @@ struct LaunchConfig {
     int max_restarts = 0;     // how often the ranks are started again after a failure
     int min_ranks = 1;        // a restart with fewer is refused
     std::vector<int> valid_rank_counts;  // counts a restart may have; empty: any
+    double time_limit_seconds = 0;       // ranks that lived so long ended as they were told to; 0:
+                                         // no limit
     double grace_seconds = 30;           // what the other ranks get to end after a first failure
     double kill_seconds = 10;            // from SIGTERM, or a second stop signal, to SIGKILL
     double crash_loop_seconds = 60;      // a failure this soon after the start made no progress

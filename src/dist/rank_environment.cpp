@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace holdfast::dist {
 
@@ -23,6 +24,44 @@ constexpr std::array kVariables = {kRankVariable,
 bool is_ours(std::string_view setting) {
     const std::string_view name = setting.substr(0, setting.find('='));
     return std::find(kVariables.begin(), kVariables.end(), name) != kVariables.end();
+}
+
+// CUDA's own variable: which GPUs a process sees, in which order.
+constexpr std::string_view kVisibleDevices = "CUDA_VISIBLE_DEVICES";
+
+std::vector<std::string_view> entries_of(std::string_view list) {
+    std::vector<std::string_view> entries;
+    for (std::size_t at = 0; at <= list.size();) {
+        const std::size_t end = std::min(list.find(',', at), list.size());
+        entries.push_back(list.substr(at, end - at));
+        at = end + 1;
+    }
+    return entries;
+}
+
+void show_devices_of(const std::vector<int>& slots, std::vector<std::string>& environment) {
+    if (slots.empty()) {
+        return;
+    }
+    const std::string name = fmt::format("{}=", kVisibleDevices);
+    const auto inherited =
+        std::find_if(environment.begin(), environment.end(), [&](const std::string& setting) {
+            return setting.rfind(name, 0) == 0;
+        });
+    if (inherited == environment.end()) {
+        environment.push_back(fmt::format("{}{}", name, fmt::join(slots, ",")));
+        return;
+    }
+    const std::vector<std::string_view> entries =
+        entries_of(std::string_view(*inherited).substr(name.size()));
+    if (static_cast<std::size_t>(slots.back()) >= entries.size()) {
+        return;
+    }
+    std::vector<std::string_view> shown;
+    for (const int slot : slots) {
+        shown.push_back(entries.at(static_cast<std::size_t>(slot)));
+    }
+    *inherited = fmt::format("{}{}", name, fmt::join(shown, ","));
 }
 
 }  // namespace
@@ -50,6 +89,7 @@ std::vector<std::string> rank_environment(const std::vector<std::string>& inheri
     if (order.listen_fd) {
         set(kListenFdVariable, *order.listen_fd);
     }
+    show_devices_of(order.slots, environment);
     return environment;
 }
 

@@ -31,10 +31,15 @@ struct RankOrder {
     std::string run_token;
     int restart_count = 0;
     std::optional<int> listen_fd;
+    std::vector<int> slots;  // of the ranks of this node, ascending; empty: none is left out
 };
 
 // `inherited` (each "NAME=value") with the variables above set as `order` says, each once, and the
 // ones that do not apply removed.
+//
+// With `order.slots` CUDA_VISIBLE_DEVICES lists them, so that each rank finds the GPU of its slot
+// at its local rank, and one that is lost is not even looked for. Slots count the entries of an
+// inherited list, which stays as it is when it has too few.
 std::vector<std::string> rank_environment(const std::vector<std::string>& inherited,
                                           const RankOrder& order);
 

@@ -78,7 +78,7 @@ Status RankGroup::start(const RankProgram& program, const AttemptOrder& order) {
         socket = std::move(listening).value();
         master_port = socket->port;
     }
-    for (int local_rank = 0; local_rank < order.local_count; ++local_rank) {
+    for (int local_rank = 0; local_rank < static_cast<int>(order.slots.size()); ++local_rank) {
         const bool gets_socket = socket && local_rank == 0;
         const Status started =
             start_rank(program,
@@ -103,11 +103,14 @@ Status RankGroup::start_rank(const RankProgram& program,
     RankOrder rank_order;
     RankPlace& place = rank_order.place;
     place.local_rank = local_rank;
-    place.local_size = order.local_count;
+    place.local_size = static_cast<int>(order.slots.size());
     place.node_rank = config_.node_rank;
     place.node_count = config_.nnodes;
-    place.size = order.local_count * config_.nnodes;
-    place.rank = config_.node_rank * order.local_count + local_rank;
+    place.size = place.local_size * config_.nnodes;
+    place.rank = config_.node_rank * place.local_size + local_rank;
+    if (place.local_size < config_.nproc_per_node) {
+        rank_order.slots = order.slots;
+    }
     rank_order.master_host = config_.nnodes == 1 ? "127.0.0.1" : config_.master_addr;
     rank_order.master_port = master_port;
     rank_order.run_token = order.run_token;
@@ -330,6 +333,7 @@ void RankGroup::keep_deadlines() {
         for (const auto& rank : ranks_) {
             if (rank->running) {
                 rank->process.send_group(SIGKILL);
+                outcome_.killed_ranks.push_back(rank->rank);
             }
         }
     }

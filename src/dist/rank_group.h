@@ -39,7 +39,7 @@ struct RankProgram {
 };
 
 struct AttemptOrder {
-    int local_count = 1;  // ranks on this node
+    std::vector<int> slots;  // what each rank of this node runs on (restart_policy.h), ascending
     std::string run_token;
     int restart_count = 0;
 };
@@ -48,6 +48,7 @@ struct GroupOutcome {
     std::optional<RankEnd> failure;       // the first end that was not orderly
     std::vector<std::string> last_lines;  // of the rank that failed, from its pipes
     bool spoke_itself = false;            // that rank wrote to the terminal, beside its pipes
+    std::vector<int> killed_ranks;        // they did not end after it, nor after SIGTERM
     int exit_code = 0;                    // 0, or of the failure, or of the first orderly stop
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/words.h"
+#include "dist/restart_policy.h"
 
 namespace holdfast::dist {
 
@@ -61,8 +62,10 @@ void tell_failure(RankOutput& output, const GroupOutcome& outcome) {
                         outcome.spoke_itself ? "what it said stands above" : "it said nothing"));
         return;
     }
-    output.tell(fmt::format(
-        "rank {} failed first; its last {} lines:", failure.rank, outcome.last_lines.size()));
+    const std::size_t count = outcome.last_lines.size();
+    output.tell(fmt::format("rank {} failed first; its last {}:",
+                            failure.rank,
+                            count == 1 ? "line" : fmt::format("{} lines", count)));
     for (const std::string& line : outcome.last_lines) {
         output.err().put_line("  | " + line);
     }
@@ -108,7 +111,6 @@ class Attempts {
 public:
     Attempts(const LaunchConfig& config,
              const RankProgram& program,
-             const AvailableRanks& available,
              SignalInbox& inbox,
              std::string run_token)
         : config_(config),
@@ -116,7 +118,7 @@ public:
           inbox_(inbox),
           run_token_(std::move(run_token)),
           output_(STDOUT_FILENO, STDERR_FILENO),
-          policy_(config, available) {}
+          policy_(config) {}
 
     Result<int> run() {
         const Result<int> exit_code = run_all();
@@ -128,7 +130,7 @@ public:
 
 private:
     Result<int> run_all() {
-        AttemptOrder order{config_.nproc_per_node, run_token_, 0};
+        AttemptOrder order{first_slots(config_.nproc_per_node), run_token_, 0};
         for (;; ++order.restart_count) {
             const Result<GroupOutcome> outcome = run_one(order);
             if (!outcome.ok()) {
@@ -138,15 +140,15 @@ private:
                 return outcome.value().exit_code;
             }
             tell_failure(output_, outcome.value());
-            const std::optional<int> rank_count = next_rank_count(order, *outcome.value().failure);
-            if (!rank_count) {
+            std::vector<int> slots = next_slots(order, outcome.value());
+            if (slots.empty()) {
                 return outcome.value().exit_code;
             }
             pause_before_restart(config_.restart_delay_seconds, inbox_, output_, stop_);
             if (stop_.asked()) {
                 return exit_code_of_stop(stop_.signals.front());
             }
-            order.local_count = *rank_count;
+            order.slots = std::move(slots);
         }
     }
 
@@ -159,21 +161,26 @@ private:
         return group.wait();
     }
 
-    std::optional<int> next_rank_count(const AttemptOrder& order, const RankEnd& failure) {
-        const FailedAttempt attempt{failure, order.local_count, order.restart_count};
-        const RestartDecision decision = policy_.decide(attempt, stop_);
-        if (decision.rank_count) {
-            output_.tell(fmt::format("restart {} of {} with {} ranks{}",
-                                     order.restart_count + 1,
-                                     config_.max_restarts,
-                                     *decision.rank_count,
-                                     *decision.rank_count == order.local_count
-                                         ? ""
-                                         : fmt::format(" (before: {})", order.local_count)));
-        } else if (!decision.reason.empty()) {
-            output_.tell(decision.reason);
+    // Empty: no restart.
+    std::vector<int> next_slots(const AttemptOrder& order, const GroupOutcome& outcome) {
+        RestartDecision decision = policy_.decide(
+            {*outcome.failure, outcome.killed_ranks, order.slots, order.restart_count}, stop_);
+        if (decision.slots.empty()) {
+            if (!decision.reason.empty()) {
+                output_.tell(decision.reason);
+            }
+            return {};
         }
-        return decision.rank_count;
+        const std::size_t count = decision.slots.size();
+        const std::size_t before = order.slots.size();
+        output_.tell(fmt::format("restart {} of {} with {} {}{}{}",
+                                 order.restart_count + 1,
+                                 config_.max_restarts,
+                                 count,
+                                 count == 1 ? "rank" : "ranks",
+                                 count == before ? "" : fmt::format(" (before: {})", before),
+                                 decision.reason.empty() ? "" : ": " + decision.reason));
+        return std::move(decision.slots);
     }
 
     const LaunchConfig& config_;
@@ -187,9 +194,7 @@ private:
 
 }  // namespace
 
-Result<int> supervise(const LaunchConfig& config,
-                      const RankProgram& program,
-                      const AvailableRanks& available) {
+Result<int> supervise(const LaunchConfig& config, const RankProgram& program) {
     if (const Status status = check_launch_config(config); !status.ok()) {
         return status.error();
     }
@@ -201,7 +206,7 @@ Result<int> supervise(const LaunchConfig& config,
     if (!inbox.ok()) {
         return inbox.error();
     }
-    return Attempts(config, program, available, *inbox.value(), std::move(run_token).value()).run();
+    return Attempts(config, program, *inbox.value(), std::move(run_token).value()).run();
 }
 
 }  // namespace holdfast::dist

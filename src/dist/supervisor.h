@@ -16,7 +16,6 @@
 #include "base/result.h"
 #include "dist/launch_config.h"
 #include "dist/rank_group.h"
-#include "dist/restart_policy.h"
 
 namespace holdfast::dist {
 
@@ -27,8 +26,6 @@ namespace holdfast::dist {
 //
 // kInvalid for a config that cannot be; kBusy, kIo or kNotFound when ranks cannot be started at
 // all. Then no rank is left.
-base::Result<int> supervise(const LaunchConfig& config,
-                            const RankProgram& program,
-                            const AvailableRanks& available = {});
+base::Result<int> supervise(const LaunchConfig& config, const RankProgram& program);
 
 }  // namespace holdfast::dist

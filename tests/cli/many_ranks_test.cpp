@@ -227,6 +227,28 @@ TEST_F(Chaos, P2_RankZeroMayDieToo) {
     harm_rank(0, 25, SIGKILL);
 }
 
+TEST_F(Chaos, P2_WithoutARankThatIsLostTwiceTheRunGoesOnWithTheSameBits) {
+    const Outcome straight = train("straight", options_of(1));
+    ASSERT_EQ(straight.exit_code, 0) << straight.log;
+    RunningProgram program(
+        train_words("lost", options_of(4, {"--max-restarts", "2", "--min-ranks", "2"})),
+        directory_.path());
+    for (const std::int64_t step : {12, 30}) {
+        ASSERT_TRUE(program.wait_for_step(metrics_path("lost"), step));
+        const std::vector<pid_t> ranks = program.children();
+        ASSERT_EQ(ranks.size(), 4U);
+        ASSERT_EQ(::kill(ranks.at(1), SIGKILL), 0);
+    }
+    const Outcome outcome = program.finish();
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
+    EXPECT_THAT(outcome.log, HasSubstr("restart 1 of 2 with 4 ranks\n"));
+    EXPECT_THAT(outcome.log,
+                HasSubstr("restart 2 of 2 with 2 ranks (before: 4): what failed the last two "
+                          "starts, slot 1, is left out\n"));
+    EXPECT_EQ(exact_lines("lost"), exact_lines("straight"));
+    EXPECT_EQ(hash_of("lost"), hash_of("straight"));
+}
+
 TEST_F(ManyRanks, ARankBearsTheNameOfTheProgram) {
     RunningProgram program(train_words("named", options_of(2)), directory_.path());
     ASSERT_TRUE(program.wait_for_step(metrics_path("named"), 1));

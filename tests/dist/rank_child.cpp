@@ -102,7 +102,7 @@ void wait_for_file(const std::string& path) {
 }
 
 void die_by(int number) {
-    if (number != SIGKILL) {
+    if (number != SIGKILL && number != SIGSTOP) {  // those have no handler
         holdfast::dist::set_handler(number, SIG_DFL);
     }
     ::raise(number);
@@ -316,7 +316,9 @@ void set_option(LaunchConfig& config, const std::string& name, const std::string
         config.crash_loop_seconds = seconds;
     } else if (name == "delay") {
         config.restart_delay_seconds = seconds;
-    } else if (name != "available") {
+    } else if (name == "limit") {
+        config.time_limit_seconds = seconds;
+    } else {
         fmt::print(stderr, "no such option: {}\n", name);
         std::exit(98);
     }
@@ -325,17 +327,10 @@ void set_option(LaunchConfig& config, const std::string& name, const std::string
 int be_supervisor(int end, char** argv) {
     LaunchConfig config;
     config.restart_delay_seconds = 0;
-    holdfast::dist::AvailableRanks available;
     for (int i = 1; i < end; ++i) {
         const std::string option = argv[i];
         const std::size_t equals = option.find('=');
-        const std::string value = option.substr(equals + 1);
-        set_option(config, option.substr(0, equals), value);
-        if (option.rfind("available=", 0) == 0) {
-            available = [counts = numbers_in(value)](const auto& attempt) {
-                return counts.at(static_cast<std::size_t>(attempt.restart_count));
-            };
-        }
+        set_option(config, option.substr(0, equals), option.substr(equals + 1));
     }
     holdfast::dist::RankProgram program;
     for (char** word = argv; *word != nullptr; ++word) {
@@ -344,7 +339,7 @@ int be_supervisor(int end, char** argv) {
     for (char** entry = environ; *entry != nullptr; ++entry) {
         program.environment.emplace_back(*entry);
     }
-    const auto exit_code = holdfast::dist::supervise(config, program, available);
+    const auto exit_code = holdfast::dist::supervise(config, program);
     if (!exit_code.ok()) {
         fmt::print(stderr, "error: {}\n", exit_code.error().what);
         return 97;

@@ -55,6 +55,21 @@ TEST(RankEnvironment, SetsEachVariableOnceAndKeepsTheRest) {
                             "HOLDFAST_RESTART_COUNT=2"));
 }
 
+TEST(RankEnvironment, ShowsTheDevicesOfTheSlotsThatAreLeft) {
+    RankOrder order = example_order();
+    const auto shown = [&](const std::vector<std::string>& inherited) {
+        return lookup_in(rank_environment(inherited, order))("CUDA_VISIBLE_DEVICES");
+    };
+    EXPECT_EQ(shown({}), std::nullopt);
+    EXPECT_EQ(shown({"CUDA_VISIBLE_DEVICES=4,5"}), "4,5");
+    order.slots = {0, 1, 3};
+    EXPECT_EQ(shown({}), "0,1,3");
+    EXPECT_EQ(shown({"CUDA_VISIBLE_DEVICES=4,GPU-5a,6,7"}), "4,GPU-5a,7");
+    // More ranks than GPUs: they run on the CPU.
+    EXPECT_EQ(shown({"CUDA_VISIBLE_DEVICES=4,5,6"}), "4,5,6");
+    EXPECT_EQ(shown({"CUDA_VISIBLE_DEVICES="}), "");
+}
+
 TEST(RankEnvironment, IsReadBackAsItWasWritten) {
     RankOrder order = example_order();
     order.place = {.size = 4, .local_size = 4};

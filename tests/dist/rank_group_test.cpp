@@ -11,6 +11,7 @@
 
 #include "dist/launched_program.h"
 #include "dist/pipe_reader.h"
+#include "dist/restart_policy.h"
 
 namespace holdfast::dist {
 namespace {
@@ -39,7 +40,8 @@ protected:
         RankOutput output(nowhere.number(), nowhere.number());
         StopRecord stop;
         RankGroup group(config, *inbox.value(), output, stop);
-        const base::Status started = group.start(program_of(actions), {count, "token", 0});
+        const base::Status started =
+            group.start(program_of(actions), {first_slots(count), "token", 0});
         EXPECT_TRUE(started.ok()) << started.error().what;
         return group.wait();
     }
@@ -65,8 +67,10 @@ TEST_F(RankGroupOfMany, ACrashIsBlamedBeforeAnErrorThatIsSeenWithIt) {
     RankOutput output(nowhere.number(), nowhere.number());
     StopRecord stop;
     RankGroup group(config, *inbox.value(), output, stop);
-    ASSERT_TRUE(
-        group.start(program_of({"0:exit=1", "1:signal=11", "2:exit=0"}), {3, "token", 0}).ok());
+    ASSERT_TRUE(group
+                    .start(program_of({"0:exit=1", "1:signal=11", "2:exit=0"}),
+                           {first_slots(3), "token", 0})
+                    .ok());
     int zombies = 0;
     while (zombies < 3) {
         zombies = 0;
@@ -93,10 +97,10 @@ TEST_F(RankGroupOfMany, ThoseThatStartedAreGoneWhenOneCannot) {
     StopRecord stop;
     {
         RankGroup group(config, *inbox.value(), output, stop);
-        ASSERT_TRUE(group.start(program_of({"sleep=1000"}), {2, "token", 0}).ok());
+        ASSERT_TRUE(group.start(program_of({"sleep=1000"}), {first_slots(2), "token", 0}).ok());
         RankProgram missing = program_of({});
         missing.executable = "/no/such/program";
-        const base::Status failed = group.start(missing, {1, "token", 0});
+        const base::Status failed = group.start(missing, {first_slots(1), "token", 0});
         ASSERT_FALSE(failed.ok());
         EXPECT_THAT(failed.error().what,
                     testing::StartsWith("starting rank 0: cannot start /no/such/program"));

@@ -240,25 +240,57 @@ TEST(Supervisor, RestartsWithAsManyAndCountsThem) {
     EXPECT_THAT(outcome.log, HasSubstr("holdfast: restart 2 of 3 with 2 ranks\n"));
 }
 
-TEST(Supervisor, RestartsWithFewer) {
+TEST(Supervisor, ASlotThatFailsAgainIsLeftOut) {
     const Outcome outcome = run_launched(
-        {"nproc=4", "restarts=2", "valid=1,2,4", "available=3", "--", "environ", "3@0:exit=1"});
+        {"nproc=4", "restarts=2", "valid=1,2,4", "--", "environ", "1@0:exit=1", "1@1:signal=9"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
-    EXPECT_THAT(outcome.log, HasSubstr("restart 1 of 2 with 2 ranks (before: 4)"));
+    EXPECT_THAT(outcome.log, HasSubstr("restart 1 of 2 with 4 ranks\n"));
+    EXPECT_THAT(outcome.log,
+                HasSubstr("restart 2 of 2 with 2 ranks (before: 4): what failed the last two "
+                          "starts, slot 1, is left out\n"));
     EXPECT_THAT(lines_after(outcome.out, "[rank 1] env HOLDFAST_WORLD_SIZE="), Contains("2"));
     EXPECT_THAT(lines_after(outcome.out, "[rank 1] env HOLDFAST_LOCAL_WORLD_SIZE="), Contains("2"));
+    EXPECT_THAT(lines_after(outcome.out, "env CUDA_VISIBLE_DEVICES="), ElementsAre("0,2"));
+    EXPECT_THAT(lines_after(outcome.out, "[rank 1] env CUDA_VISIBLE_DEVICES="), ElementsAre("0,2"));
 }
 
-TEST(Supervisor, TooFewRanksEndTheRestarts) {
+TEST(Supervisor, OneThatFreezesAgainIsLeftOut) {
+    // Rank 0 has waited in vain for rank 1, which takes no signal.
+    const Outcome outcome = run_launched({"nproc=2",
+                                          "restarts=2",
+                                          "grace=0.1",
+                                          "kill=0.1",
+                                          "--",
+                                          "1@0:signal=19",
+                                          "1@1:signal=19",
+                                          "0@0:sleep=0.2",
+                                          "0@0:exit=75",
+                                          "0@1:sleep=0.2",
+                                          "0@1:exit=75",
+                                          "environ"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.log;
+    EXPECT_THAT(outcome.log, HasSubstr("restart 2 of 2 with 1 rank (before: 2): what failed"));
+    EXPECT_THAT(lines_after(outcome.out, "env CUDA_VISIBLE_DEVICES="), ElementsAre("0"));
+}
+
+TEST(Supervisor, WithTooFewOthersAllAreStartedAgain) {
+    const Outcome outcome = run_launched(
+        {"nproc=4", "restarts=2", "min=4", "--", "3@0:exit=7", "3@1:exit=7", "3@2:exit=8"});
+    EXPECT_EQ(outcome.exit_code, 8);
+    EXPECT_THAT(outcome.log, HasSubstr("restart 2 of 2 with 4 ranks\n"));
+    EXPECT_THAT(outcome.log, HasSubstr("no restart is left of --max-restarts 2"));
+}
+
+TEST(Supervisor, TheEndOfTheTimeIsNotRestarted) {
     const Outcome outcome =
-        run_launched({"nproc=4", "restarts=2", "min=4", "available=3", "--", "3@0:exit=7"});
-    EXPECT_EQ(outcome.exit_code, 7);
-    EXPECT_THAT(outcome.log, HasSubstr("no restart: 3 ranks could run"));
+        run_launched({"nproc=2", "restarts=5", "limit=0.2", "--", "sleep=0.3", "exit=75"});
+    EXPECT_EQ(outcome.exit_code, 75);
+    EXPECT_THAT(outcome.log, HasSubstr("no restart: the time limit of"));
 }
 
 TEST(Supervisor, ACrashLoopEndsWithItsReason) {
-    const Outcome outcome =
-        run_launched({"nproc=2", "restarts=100", "loop=3", "--", "say=started", "1:signal=6"});
+    const Outcome outcome = run_launched(
+        {"nproc=2", "restarts=100", "min=2", "loop=3", "--", "say=started", "1:signal=6"});
     EXPECT_EQ(outcome.exit_code, 1);
     EXPECT_THAT(outcome.log, HasSubstr("no restart: the last 3 starts failed within 1m00s"));
     EXPECT_EQ(count_of(outcome.out, "[rank 1] started"), 3);
