@@ -15,7 +15,8 @@ namespace holdfast::dist {
 
 namespace {
 
-constexpr std::size_t kFlightsMax = 2;
+// Buckets in the first stage; a later stage holds one, so two buffers a stage do.
+constexpr std::size_t kFirstStageMax = 2;
 
 // What each rank tells all with its loss.
 constexpr std::int64_t kNumbersOfRank = 3;
@@ -85,7 +86,7 @@ GradientExchange::GradientExchange(Communicator& group,
         owned_.push_back(owned_piece(bucket, stages));
         returns_.push_back({static_cast<std::int64_t>(returns_.size()), 0, {}});
     }
-    for (std::size_t slot = 0; slot < kFlightsMax; ++slot) {
+    for (std::size_t slot = 0; slot < kFirstStageMax; ++slot) {
         std::int64_t elements = largest_bucket(buckets_);
         staging_.emplace_back();
         for (const ExchangeStage& stage : stages) {
@@ -110,7 +111,7 @@ std::int64_t GradientExchange::bytes_needed(const std::vector<ArenaRange>& bucke
         sum += elements;
         elements /= size;
     }
-    return static_cast<std::int64_t>(kFlightsMax) * sum * 4 +
+    return static_cast<std::int64_t>(kFirstStageMax) * sum * 4 +
            buckets.back().end / stage_sizes.front() * weight_bytes;
 }
 
@@ -148,33 +149,39 @@ void GradientExchange::land_stage(Flight& flight, const at::Tensor& gradient) {
     ++flight.stage;
 }
 
-void GradientExchange::land(Flight& flight, const at::Tensor& gradient) {
-    while (true) {
+void GradientExchange::advance(std::size_t flight_count, const at::Tensor& gradient) {
+    for (std::size_t i = 0; i < flight_count; ++i) {
+        Flight& flight = flights_.at(i);
         land_stage(flight, gradient);
-        if (flight.stage == group_.stages().size()) {
-            return;
+        if (flight.stage < group_.stages().size()) {
+            start_stage(flight, gradient);
         }
-        start_stage(flight, gradient);
+    }
+    while (!flights_.empty() && flights_.front().stage == group_.stages().size()) {
+        flights_.pop_front();
     }
 }
 
 void GradientExchange::begin_bucket(const at::Tensor& gradient, std::int64_t bucket) {
     const c10::InferenceMode inference;
-    if (flights_.size() == kFlightsMax) {
-        land(flights_.front(), gradient);
-        flights_.pop_front();
+    // By how many there are and never by what has come: every rank must start the same collectives
+    // in the same order.
+    const auto first_stage = std::find_if(
+        flights_.begin(), flights_.end(), [](const Flight& flight) { return flight.stage == 0; });
+    if (std::distance(first_stage, flights_.end()) == kFirstStageMax) {
+        advance(static_cast<std::size_t>(std::distance(flights_.begin(), first_stage)) + 1,
+                gradient);
     }
     flights_.push_back({bucket, next_slot_, 0, {}});
-    next_slot_ = (next_slot_ + 1) % kFlightsMax;
+    next_slot_ = (next_slot_ + 1) % kFirstStageMax;
     start_stage(flights_.back(), gradient);
 }
 
 void GradientExchange::finish_buckets(const at::Tensor& gradient) {
     const c10::InferenceMode inference;
-    for (Flight& flight : flights_) {
-        land(flight, gradient);
+    while (!flights_.empty()) {
+        advance(flights_.size(), gradient);
     }
-    flights_.clear();
 }
 
 void GradientExchange::sum_loss(at::Tensor& loss, double compute_seconds) {
@@ -225,20 +232,23 @@ void GradientExchange::begin_return(const at::Tensor& weights) {
     }
 }
 
-void GradientExchange::land_return(std::int64_t bucket) {
+void GradientExchange::advance_return(std::int64_t bucket, std::size_t stages_left) {
     Return& coming = returns_.at(static_cast<std::size_t>(bucket));
-    while (coming.stages_left > 0) {
+    while (coming.stages_left > stages_left) {
         wait(*coming.work);
+        coming.work.reset();
         if (--coming.stages_left > 0) {
             start_return_stage(coming, returning_weights_);
         }
     }
-    coming.work.reset();
 }
 
 void GradientExchange::wait_returned(std::int64_t bucket) {
     const c10::InferenceMode inference;
-    land_return(bucket);
+    advance_return(bucket, 0);
+    if (bucket > 0) {
+        advance_return(bucket - 1, 1);
+    }
 }
 
 void GradientExchange::wait_all_returned() {

@@ -4,10 +4,11 @@
 //
 // A bucket of the arena is cut into as many equal pieces as there are ranks. It leaves when its
 // gradients are final: begin_bucket() starts an all-to-all that brings each owner every rank's
-// share of its piece; the owner adds them in the order of the tree. At most two buckets are on
-// their way, through two staging buffers of the largest bucket. With several nodes there are two
-// stages, inside the node and between nodes, which carry over the slow link only what the node has
-// summed.
+// share of its piece; the owner adds them in the order of the tree. With several nodes there are
+// two stages, inside the node and between nodes, which carry over the slow link only what the node
+// has summed. A bucket has the time in which the next two are computed for the first stage and that
+// of one more for the second; so three at most are on their way. Weights come back the other way,
+// and each bucket is passed on inside the node while the one needed before it is used.
 //
 // Bytes that a rank sends a step, with n ranks in one stage and N elements in the arena:
 //   gradients  4 N (n - 1) / n        weights  (2 or 4) N (n - 1) / n
@@ -56,7 +57,7 @@ public:
     [[nodiscard]] const std::vector<ArenaRange>& owned() const { return owned_; }
 
     // Starts the exchange of one bucket of `gradient` (fp32 arena), whose elements are final. Waits
-    // for the bucket before the one before.
+    // for the first stage of the bucket before the one before, and for the second of that before.
     void begin_bucket(const at::Tensor& gradient, std::int64_t bucket);
     // Waits for the rest: the owned ranges of `gradient` hold the sums over all ranks.
     void finish_buckets(const at::Tensor& gradient);
@@ -74,7 +75,8 @@ public:
     // Starts the return of `weights` (an arena, any dtype), whose owned ranges are new: the bucket
     // needed first by the next forward pass first, which is the last one.
     void begin_return(const at::Tensor& weights);
-    // Waits until the bucket has come; nothing to wait for is fine.
+    // Waits until the bucket has come, and with several nodes until the one needed next has come to
+    // this node; nothing to wait for is fine.
     void wait_returned(std::int64_t bucket);
     void wait_all_returned();
 
@@ -95,9 +97,9 @@ private:
     struct Return;
     void start_stage(Flight& flight, const at::Tensor& gradient);
     void land_stage(Flight& flight, const at::Tensor& gradient);
-    void land(Flight& flight, const at::Tensor& gradient);
+    void advance(std::size_t flight_count, const at::Tensor& gradient);
     void start_return_stage(Return& coming, const at::Tensor& weights);
-    void land_return(std::int64_t bucket);
+    void advance_return(std::int64_t bucket, std::size_t stages_left);
     void wait(c10d::Work& work);
 
     Communicator& group_;

@@ -1,7 +1,9 @@
 #include "dist/gradient_exchange.h"
 
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 #include <ATen/ops/empty.h>
@@ -160,6 +162,68 @@ INSTANTIATE_TEST_SUITE_P(
         return std::to_string(param.param.size) + "Ranks" + std::to_string(param.param.local_size) +
                "ANode";
     });
+
+// So many ranks have come to a place; others wait for them there.
+class Arrivals {
+public:
+    explicit Arrivals(int wanted) : wanted_(wanted) {}
+    void come() {
+        const std::lock_guard lock(mutex_);
+        ++count_;
+        changed_.notify_all();
+    }
+    [[nodiscard]] bool wait_for_all() {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(
+            lock, std::chrono::seconds(20), [this] { return count_ == wanted_; });
+    }
+
+private:
+    int wanted_;
+    int count_ = 0;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+};
+
+TEST(GradientExchange, WhatGoesBetweenNodesHasTheTimeOfABucket) {
+    Arrivals first_node(2);
+    const at::Tensor expected = expected_sum(4);
+    run_ranks(4, 2, [&](Communicator& group) {
+        GradientExchange exchange(group, kBuckets, at::kCPU);
+        const at::Tensor gradient = gradient_of(group.rank());
+        if (group.rank() >= 2) {
+            EXPECT_TRUE(first_node.wait_for_all())
+                << "bucket 0 was waited for where it left for the other node";
+        }
+        for (std::int64_t bucket = 0; bucket < 4; ++bucket) {
+            exchange.begin_bucket(gradient, bucket);
+            if (group.rank() < 2 && bucket == 2) {
+                first_node.come();
+            }
+        }
+        exchange.finish_buckets(gradient);
+        for (const ArenaRange& range : exchange.owned()) {
+            EXPECT_TRUE(at::equal(gradient.narrow(0, range.begin, range.size()),
+                                  expected.narrow(0, range.begin, range.size())));
+        }
+    });
+}
+
+TEST(GradientExchange, WeightsFromOtherNodesGoOnInsideTheNodeOneBucketAhead) {
+    Arrivals ahead(2);
+    run_ranks(4, 2, [&](Communicator& group) {
+        GradientExchange exchange(group, kBuckets, at::kCPU);
+        exchange.begin_return(gradient_of(7));
+        exchange.wait_returned(3);
+        if (group.rank() % 2 == 0) {
+            exchange.wait_returned(2);
+            ahead.come();
+        } else {
+            EXPECT_TRUE(ahead.wait_for_all()) << "bucket 2 was waited for where it is needed";
+        }
+        exchange.wait_all_returned();
+    });
+}
 
 TEST(GradientExchange, HoldsTwoOfTheLargestBucketAndItsPiecesOfTheWeights) {
     EXPECT_EQ(GradientExchange::bytes_needed(kBuckets, {2}, 4), 2 * 2048 * 4 + 3200 / 2 * 4);
