@@ -1,5 +1,6 @@
 #include "cli/rank_session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <new>
@@ -17,6 +18,7 @@
 #include "base/build_info.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "cli/command.h"
 #include "config/resolve.h"
 #include "dist/sum_tree.h"
@@ -34,18 +36,20 @@ constexpr std::chrono::milliseconds kStoreRetry{500};
 
 constexpr std::string_view kGoOn = "start again to go on from the newest checkpoint";
 
+// One try, after which there is a word about it.
+constexpr double kStoreTrySeconds = 2;
+
 // The store of the run, with this rank entered in it. On several nodes ranks are started again
 // by themselves: for a moment the store of the attempt before may still stand, with a rank of this
 // number in it, and is left for the one that follows.
-std::unique_ptr<dist::RankStore> enter_store(const dist::StoreAddress& address,
+std::unique_ptr<dist::RankStore> enter_store(dist::StoreAddress address,
                                              const dist::RankPlace& place) {
     const double end_seconds = base::monotonic_seconds() + address.timeout_seconds;
-    while (true) {
+    for (bool is_told = false;; is_told = true) {
+        const double left_seconds = std::max(0.0, end_seconds - base::monotonic_seconds());
+        const bool is_last_try = address.serves || left_seconds <= kStoreTrySeconds;
+        address.connect_seconds = std::min(kStoreTrySeconds, left_seconds);
         base::Result<std::unique_ptr<dist::RankStore>> store = dist::RankStore::open(address);
-        const bool is_last_try = address.serves || base::monotonic_seconds() >= end_seconds;
-        if (!store.ok() && is_last_try) {
-            fail(store.error());
-        }
         if (store.ok()) {
             const base::Result<std::int64_t> entered =
                 store.value()->add(fmt::format("entered/{}", place.rank), 1);
@@ -60,6 +64,19 @@ std::unique_ptr<dist::RankStore> enter_store(const dist::StoreAddress& address,
                     address.host,
                     address.port));
             }
+        } else if (address.serves) {
+            fail(store.error());
+        } else if (is_last_try) {
+            base::Error error = store.error();
+            error.what += fmt::format(
+                "; waited {}: rank 0, or torchrun's agent, must be started "
+                "there, with the same address and port",
+                base::duration_in_words(address.timeout_seconds));
+            fail(error);
+        } else if (!is_told && place.local_rank == 0) {
+            base::log_info("ranks   {}; waiting, {} at most",
+                           store.error().what,
+                           base::duration_in_words(address.timeout_seconds));
         }
         std::this_thread::sleep_for(kStoreRetry);
     }

@@ -5,10 +5,12 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -125,6 +127,44 @@ Result<BoundSocket> bind_socket(const std::string& host, std::uint16_t port) {
     return error;
 }
 
+std::string why_unreachable(const std::string& host, std::uint16_t port) {
+    constexpr int kPatienceMilliseconds = 1000;
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    AddressList addresses;
+    const std::string service = fmt::format("{}", port);
+    const int resolved = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &addresses.first);
+    if (resolved != 0) {
+        return fmt::format("'{}' has no address ({})", host, ::gai_strerror(resolved));
+    }
+    int last_errno = ETIMEDOUT;
+    for (const addrinfo* at = addresses.first; at != nullptr; at = at->ai_next) {
+        const int fd = ::socket(
+            at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
+        if (fd < 0) {
+            last_errno = errno;
+            continue;
+        }
+        int result = ::connect(fd, at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
+        if (result == EINPROGRESS) {
+            pollfd polled{fd, POLLOUT, 0};
+            socklen_t size = sizeof(result);
+            if (::poll(&polled, 1, kPatienceMilliseconds) != 1) {
+                result = ETIMEDOUT;
+            } else if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &size) != 0) {
+                result = errno;
+            }
+        }
+        static_cast<void>(::close(fd));
+        if (result == 0) {
+            return "";
+        }
+        last_errno = result;
+    }
+    return std::generic_category().message(last_errno);
+}
+
 Result<std::string> address_towards(const std::string& host, std::uint16_t port) {
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
@@ -177,7 +217,8 @@ Result<std::unique_ptr<RankStore>> RankStore::open(const StoreAddress& address) 
     c10d::TCPStoreOptions options;
     options.isServer = address.serves;
     options.waitWorkers = false;
-    options.timeout = to_milliseconds(address.timeout_seconds);
+    options.timeout =
+        to_milliseconds(address.serves ? address.timeout_seconds : address.connect_seconds);
     if (address.serves) {
         int fd = address.listen_fd;
         if (fd < 0) {
@@ -193,13 +234,22 @@ Result<std::unique_ptr<RankStore>> RankStore::open(const StoreAddress& address) 
         used.listen_fd = -1;
     }
     options.port = used.port;
-    return guarded(used, address.serves ? "serve" : "reach", [&] {
-        c10::intrusive_ptr<c10d::Store> server =
-            c10::make_intrusive<c10d::TCPStore>(used.host, options);
-        auto mine = c10::make_intrusive<c10d::PrefixStore>("holdfast/" + used.token, server);
-        // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
-        return std::unique_ptr<RankStore>(new RankStore(used, std::move(mine)));
-    });
+    Result<std::unique_ptr<RankStore>> opened =
+        guarded(used, address.serves ? "serve" : "reach", [&] {
+            c10::intrusive_ptr<c10d::Store> server =
+                c10::make_intrusive<c10d::TCPStore>(used.host, options);
+            server->setTimeout(to_milliseconds(address.timeout_seconds));
+            auto mine = c10::make_intrusive<c10d::PrefixStore>("holdfast/" + used.token, server);
+            // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the constructor is private
+            return std::unique_ptr<RankStore>(new RankStore(used, std::move(mine)));
+        });
+    if (!opened.ok() && !address.serves) {
+        const std::string why = why_unreachable(used.host, used.port);
+        if (!why.empty()) {
+            return store_error(used, "reach", why.c_str());
+        }
+    }
+    return opened;
 }
 
 Result<std::unique_ptr<RankStore>> RankStore::connect_again() const {

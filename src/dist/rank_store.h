@@ -31,11 +31,14 @@ struct StoreAddress {
     int listen_fd = -1;
     std::string token;  // of the run
     double timeout_seconds = 60;
+    // How long a server that is not there yet is waited for.
+    double connect_seconds = 60;
 };
 
 class RankStore {
 public:
-    // Serves or connects; a server that is not there yet is waited for until the timeout.
+    // Serves or connects. Says of a server that was not reached whether its host has no address,
+    // or how the host answered.
     static base::Result<std::unique_ptr<RankStore>> open(const StoreAddress& address);
     ~RankStore();
     RankStore(const RankStore&) = delete;
@@ -72,6 +75,11 @@ struct BoundSocket {
     std::uint16_t port = 0;
 };
 base::Result<BoundSocket> bind_socket(const std::string& host, std::uint16_t port);
+
+// Why nobody can be spoken to at `host` and `port`, in words: "'gpu01' has no address (Name or
+// service not known)", "Connection refused"; empty when somebody can. Blocks for a second at most,
+// and for the resolver.
+std::string why_unreachable(const std::string& host, std::uint16_t port);
 
 // The address of this machine from which `host` is reached: what others can reach it by. Sends
 // nothing. kInvalid when there is no way to it.

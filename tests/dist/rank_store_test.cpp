@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -57,10 +58,31 @@ TEST(RankStore, AServerThatIsNotThereIsToldWithinTheTimeout) {
                                          .port = bound.value().port,
                                          .serves = false,
                                          .token = "a",
-                                         .timeout_seconds = 1});
+                                         .connect_seconds = 0.5});
     ASSERT_FALSE(client.ok());
     EXPECT_EQ(client.error().kind, base::ErrorKind::kIo);
-    EXPECT_THAT(client.error().what, HasSubstr("127.0.0.1"));
+    EXPECT_EQ(client.error().what,
+              fmt::format("cannot reach the store of the run at 127.0.0.1:{}: Connection refused",
+                          bound.value().port));
+}
+
+TEST(RankStore, AHostWithoutAnAddressIsToldAsSuch) {
+    const auto client = RankStore::open({.host = "no.such.host.invalid",
+                                         .port = 29500,
+                                         .serves = false,
+                                         .token = "a",
+                                         .connect_seconds = 0.5});
+    ASSERT_FALSE(client.ok());
+    EXPECT_THAT(client.error().what,
+                HasSubstr("no.such.host.invalid:29500: 'no.such.host.invalid' has no address ("));
+}
+
+TEST(RankStore, WhoListensIsReachable) {
+    const auto bound = bind_socket("127.0.0.1", 0);
+    ASSERT_TRUE(bound.ok());
+    EXPECT_EQ(why_unreachable("127.0.0.1", bound.value().port), "");
+    ::close(bound.value().fd);
+    EXPECT_EQ(why_unreachable("127.0.0.1", bound.value().port), "Connection refused");
 }
 
 TEST(RankStore, APortInUseSaysSo) {
@@ -80,7 +102,7 @@ TEST(RankStore, TheStoreListensOnTheAddressItWasGiven) {
                                         .port = server.value()->address().port,
                                         .serves = false,
                                         .token = "a",
-                                        .timeout_seconds = 1});
+                                        .connect_seconds = 0.5});
     EXPECT_FALSE(other.ok());
 }
 
