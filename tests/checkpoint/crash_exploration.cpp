@@ -26,6 +26,9 @@ void CrashExploration::explore(const RecordedAct& act, std::uint64_t seed) {
         if (count > 0 && !(options_.left_out && options_.left_out(act, count - 1))) {
             cut.apply(act.operations[count - 1]);
         }
+        if (mixed(seed, count) % options_.cut_one_in != 0) {
+            continue;
+        }
         const Trial trial{
             .act = &act,
             .seed = seed,
@@ -59,7 +62,8 @@ bool CrashExploration::try_state(const fs::DiskImage& image, const Trial& trial)
     }
     const std::vector<fs::DiskOperation> operations = disk.operations();
     if (wrong.empty() && saved_on_.insert(disk.image().digest()).second) {
-        wrong = judge_next_save(disk, trial.act->limits);
+        wrong = judge_next_save(
+            disk, trial.act->limits, trial.act->expectations[trial.expectation].second.unread);
     }
     if (!wrong.empty()) {
         violations_.push_back(trial.where + ": " + wrong + "; the disk held" + image.tree());

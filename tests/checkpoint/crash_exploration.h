@@ -36,6 +36,8 @@ struct ExplorationOptions {
     fs::CutBounds nested_bounds{.exhaustive_max = 8, .pairs_max = 2, .samples = 1};
     // One state of so many has its start cut short too; 0: none.
     std::uint64_t nested_one_in = 64;
+    // The cut comes after one of so many operations, which the seed chooses.
+    std::uint64_t cut_one_in = 1;
     fs::RenameModel rename_model = fs::RenameModel::kAtomic;
     // Operations that the disk is not told of: a mutation of the protocol.
     std::function<bool(const RecordedAct& act, std::size_t operation)> left_out;

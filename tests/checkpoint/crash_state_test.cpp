@@ -57,6 +57,11 @@ protected:
     Quiet quiet_;
 };
 
+class CrashStateOfDrawnLives : public ::testing::Test {
+protected:
+    Quiet quiet_;
+};
+
 TEST_P(CrashState, P1_EveryPowerCutLeavesAResumePoint) {
     CrashExploration exploration(default_options());
     const RecordedAct act = record_act(GetParam().act);
@@ -92,6 +97,27 @@ INSTANTIATE_TEST_SUITE_P(Life,
                              return std::string(
                                  kActNames.at(static_cast<std::size_t>(of.param.act)));
                          });
+
+// A few states of each: the soak explores them in full.
+TEST_F(CrashStateOfDrawnLives, P1_EveryPowerCutLeavesAResumePoint) {
+    ExplorationOptions options = default_options();
+    options.bounds = {.exhaustive_max = 4, .pairs_max = 1, .samples = 1};
+    options.nested_bounds = options.bounds;
+    options.cut_one_in = kSanitized ? 256 : 32;
+    CrashExploration exploration(options);
+    constexpr std::uint64_t kLives = 6;
+    for (std::uint64_t life = 2; life < 2 + kLives && exploration.violations().empty(); ++life) {
+        for (std::size_t act = 0; act < kActCount; ++act) {
+            exploration.explore(record_act(static_cast<Act>(act), life), life);
+        }
+    }
+    for (const std::string& violation : exploration.violations()) {
+        ADD_FAILURE() << violation;
+    }
+    std::printf("drawn lives: %llu states, %llu of them of starts cut short\n",
+                static_cast<unsigned long long>(exploration.distinct_states()),
+                static_cast<unsigned long long>(exploration.nested_states()));
+}
 
 // The exploration of an act ends at its first violation; empty: none.
 std::string first_violation(const RecordedAct& act, ExplorationOptions options) {

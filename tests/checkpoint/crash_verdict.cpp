@@ -88,19 +88,33 @@ std::string judge_resume(const TinyTrainer& trainer, const Expectation& expected
     return trainer.log_matched() ? "" : "the log is not what the manifest says";
 }
 
+// Whether `entry` is one that no start has read, also not the one that has just been.
+bool may_be_damaged(const Entry& entry, const TinyTrainer& trainer, const Expectation& expected) {
+    if (!trainer.resumed() || !expected.unread.contains(entry.label())) {
+        return false;
+    }
+    const Entry& resumed = trainer.resumed()->entry;
+    const auto order = [](const Identity& identity) {
+        return std::pair(identity.lineage, identity.step);
+    };
+    return entry.path != resumed.path &&
+           order(entry.manifest.identity) <= order(resumed.manifest.identity);
+}
+
 std::string judge_entries(const fs::DiskImage& image,
-                          const Catalog& catalog,
-                          const Expectation& expected) {
+                          const TinyTrainer& trainer,
+                          const Expectation& expected,
+                          bool may_owe) {
+    const Catalog catalog = trainer.run().scan();
     std::set<std::string> missing = expected.labels;
     for (const Entry& entry : catalog.entries) {
         if (!entry.usable()) {
             return fmt::format("{} {}", entry.label(), entry.why);
         }
-        if (!has_right_bytes(image, entry)) {
+        if (!has_right_bytes(image, entry) && !may_be_damaged(entry, trainer, expected)) {
             return fmt::format("{} has wrong bytes", entry.label());
         }
-        // What had been settled by an entry that is set aside is owed again until the next pass.
-        if (expected.damaged.empty() && !outstanding_pools(entry, catalog).empty()) {
+        if (!may_owe && !outstanding_pools(entry, catalog).empty()) {
             return fmt::format("{} still owes a pool", entry.label());
         }
         missing.erase(entry.label());
@@ -156,13 +170,18 @@ std::string judge_start(fs::SimulatedFileSystem& disk,
     }
     std::string wrong = judge_resume(trainer, expected);
     if (wrong.empty()) {
-        wrong = judge_entries(disk.image(), trainer.run().scan(), expected);
+        // What had been settled by an entry that is set aside is owed again until the next pass.
+        const bool may_owe = !expected.damaged.empty();
+        wrong = judge_entries(disk.image(), trainer, expected, may_owe);
     }
     return wrong.empty() ? judge_folders(disk, expected) : wrong;
 }
 
-std::string judge_next_save(fs::SimulatedFileSystem& disk, const RetentionLimits& limits) {
+std::string judge_next_save(fs::SimulatedFileSystem& disk,
+                            const RetentionLimits& limits,
+                            const std::set<std::string>& unread) {
     Expectation expected;
+    expected.unread = unread;
     {
         TinyTrainer trainer(disk, kRunPath, limits);
         if (const base::Status again = trainer.start(); !again.ok()) {
@@ -195,7 +214,7 @@ std::string judge_next_save(fs::SimulatedFileSystem& disk, const RetentionLimits
         return fmt::format("{} entries in rolling, the limit is {}", rolling, limits.keep_rolling);
     }
     const std::string wrong = judge_resume(trainer, expected);
-    return wrong.empty() ? judge_entries(disk.image(), catalog, expected) : wrong;
+    return wrong.empty() ? judge_entries(disk.image(), trainer, expected, false) : wrong;
 }
 
 }  // namespace holdfast::checkpoint

@@ -1,6 +1,7 @@
 // Whether a started trainer found what had been promised (crash_exploration.h lists it).
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "base/result.h"
@@ -17,6 +18,9 @@ std::string judge_start(fs::SimulatedFileSystem& disk,
                         const Expectation& expected);
 
 // The same of one more save with an owed pool and a pass of deletions, and of the start after it.
-std::string judge_next_save(fs::SimulatedFileSystem& disk, const RetentionLimits& limits);
+// `unread`: as Expectation::unread.
+std::string judge_next_save(fs::SimulatedFileSystem& disk,
+                            const RetentionLimits& limits,
+                            const std::set<std::string>& unread);
 
 }  // namespace holdfast::checkpoint

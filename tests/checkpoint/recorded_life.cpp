@@ -93,9 +93,11 @@ private:
         const Identity& newest = trainer.last_published();
         seen_.newest_at_least = {newest.lineage, newest.step};
         seen_.labels.clear();
+        seen_.unread.clear();
         for (const Entry& entry : trainer.run().scan().entries) {
+            const bool was_damaged = seen_.damaged.contains(entry.label());
             if (entry.usable()) {
-                seen_.labels.insert(entry.label());
+                (was_damaged ? seen_.unread : seen_.labels).insert(entry.label());
             }
         }
         expect_from(disk_->operations().size());
@@ -267,7 +269,7 @@ private:
         expect_from(disk_->operations().size());
     }
 
-    // Two of the newest go bad while nothing runs, with all names of their blocks.
+    // The newest go bad while nothing runs, with all names of their blocks.
     void repair() {
         RetentionLimits limits;
         limits.keep_rolling = 3;
@@ -285,7 +287,10 @@ private:
     void damage_newest(std::uint64_t count) {
         fs::SimulatedFileSystem disk(image_);
         const Catalog catalog = scan_pools(disk, RunPaths::of(kRunPath), {});
+        // All copies of a checkpoint, or those of one file of it.
+        const bool all_copies = vary(0, 2) == 1;
         std::set<std::pair<std::int64_t, std::int64_t>> orders;
+        std::set<std::uint64_t> inodes;
         for (auto entry = catalog.entries.rbegin(); entry != catalog.entries.rend(); ++entry) {
             const Identity& identity = entry->manifest.identity;
             const std::pair order(identity.lineage, identity.step);
@@ -293,10 +298,14 @@ private:
                 seen_.newest_at_least = order;
                 break;
             }
-            if (orders.insert(order).second) {
-                disk.damage(entry->path + "/model.safetensors", 4100);
+            const std::string model = entry->path + "/model.safetensors";
+            const bool is_first = orders.insert(order).second;
+            if ((is_first || all_copies) &&
+                inodes.insert(disk.status(model).value().inode).second) {
+                disk.damage(model, 4100);
             }
             seen_.damaged.insert(entry->label());
+            seen_.unread.insert(entry->label());
             seen_.labels.erase(entry->label());
         }
         image_ = disk.image();

@@ -26,7 +26,9 @@ struct Expectation {
     std::optional<std::pair<std::int64_t, std::int64_t>> newest_at_least;
     std::set<std::string> labels;   // "rolling/step_00000250": there, and with the right bytes
     std::set<std::string> damaged;  // the only ones that may be set aside
-    std::string log_lines;          // must stand in metrics.jsonl or in a cut tail
+    // Of those, the ones that may still be in their pools: no start had to read them.
+    std::set<std::string> unread;
+    std::string log_lines;  // must stand in metrics.jsonl or in a cut tail
 };
 
 struct RecordedAct {
