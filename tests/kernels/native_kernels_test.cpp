@@ -105,9 +105,14 @@ TEST(NativeKernels, NameTellsTheProducts) {
     EXPECT_STREQ(make_aten_kernels(at::Device(at::kCPU))->name(), "aten");
 }
 
-TEST(SelfCheck, PassesOnThisProcessor) {
-    const base::Status status = self_check(at::Device(at::kCPU));
-    EXPECT_TRUE(status.ok()) << status.error().what;
+TEST(SelfCheck, PassesOnThisProcessorWithAnyNumberOfThreads) {
+    const int before = at::get_num_threads();
+    for (const int threads : {1, 2, 3}) {
+        at::set_num_threads(threads);
+        const base::Status status = self_check(at::Device(at::kCPU));
+        EXPECT_TRUE(status.ok()) << threads << " threads: " << status.error().what;
+    }
+    at::set_num_threads(before);
 }
 
 }  // namespace

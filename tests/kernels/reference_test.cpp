@@ -76,6 +76,33 @@ TEST_F(Reference, LayerNormFollowsAutograd) {
     expect_close(dbeta, beta64.grad(), 2e-5);
 }
 
+// libtorch's own sums them in bf16, also for the reference kernels.
+TEST_F(Reference, WeightGradientsOfBf16LayerNormAreSumsInFp32) {
+    constexpr std::int64_t kManyRows = 8192;
+    const at::Tensor x = normal({kManyRows, kChannels}).to(at::kBFloat16);
+    const at::Tensor gamma = normal({kChannels}).to(at::kBFloat16);
+    const at::Tensor beta = normal({kChannels}).to(at::kBFloat16);
+    const at::Tensor dout = normal({kManyRows, kChannels}).to(at::kBFloat16);
+    const at::Tensor gamma64 = leaf(gamma);
+    const at::Tensor beta64 = leaf(beta);
+    at::layer_norm(x.to(at::kDouble), {kChannels}, gamma64, beta64, 1e-5)
+        .backward(dout.to(at::kDouble));
+    const std::unique_ptr<Kernels> aten = make_aten_kernels(at::Device(at::kCPU));
+    for (Kernels* each : {&kernels(), aten.get()}) {
+        at::Tensor out = at::empty_like(x);
+        at::Tensor mean = at::empty({kManyRows});
+        at::Tensor rstd = at::empty({kManyRows});
+        at::Tensor dx = at::zeros_like(x);
+        at::Tensor dgamma = at::zeros({kChannels});
+        at::Tensor dbeta = at::zeros({kChannels});
+        each->layer_norm_forward(x, gamma, beta, out, mean, rstd);
+        each->layer_norm_backward(dout, x, gamma, mean, rstd, dx, dgamma, dbeta);
+        // Of sums of about 90, the largest of 300.
+        expect_close(dgamma, gamma64.grad(), 2e-3);
+        expect_close(dbeta, beta64.grad(), 2e-3);
+    }
+}
+
 TEST_F(Reference, GeluStaysWithinItsDocumentedError) {
     const at::Tensor x = at::linspace(-12.0, 12.0, 240001, at::TensorOptions().dtype(at::kFloat));
     at::Tensor out = at::empty_like(x);
