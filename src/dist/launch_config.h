@@ -1,6 +1,7 @@
 // How the ranks of a run are started and watched on one node.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,15 @@ struct LaunchConfig {
                               // port and layout on several
     int max_restarts = 0;     // how often the ranks are started again after a failure
     int min_ranks = 1;        // a restart with fewer is refused
-    std::vector<int> valid_rank_counts;  // counts a restart may have; empty: any
-    double time_limit_seconds = 0;       // ranks that lived so long ended as they were told to; 0:
-                                         // no limit
-    double grace_seconds = 30;           // what the other ranks get to end after a first failure
-    double kill_seconds = 10;            // from SIGTERM, or a second stop signal, to SIGKILL
-    double crash_loop_seconds = 60;      // a failure this soon after the start made no progress
-    int crash_loop_count = 3;            // so many of them in a row end the restarts
-    double restart_delay_seconds = 1;    // pause before a restart
+    std::vector<int> valid_rank_counts;   // counts a restart may have; empty: any
+    double time_limit_seconds = 0;        // ranks that lived so long ended as they were told to; 0:
+                                          // no limit
+    std::optional<int> result_exit_code;  // with which a rank tells a result, and does not fail
+    double grace_seconds = 30;            // what the other ranks get to end after a first failure
+    double kill_seconds = 10;             // from SIGTERM, or a second stop signal, to SIGKILL
+    double crash_loop_seconds = 60;       // a failure this soon after the start made no progress
+    int crash_loop_count = 3;             // so many of them in a row end the restarts
+    double restart_delay_seconds = 1;     // pause before a restart
 
     [[nodiscard]] int world_size() const { return nproc_per_node * nnodes; }
 };

@@ -110,6 +110,10 @@ std::string in_words(const RankEnd& end) {
                            : "");
 }
 
+bool waited_in_vain(const ChildEnd& end) {
+    return !end.by_signal && end.number == static_cast<int>(ExitCode::kRestart);
+}
+
 bool is_orderly(const ChildEnd& end, const StopRecord& stop) {
     if (end.by_signal) {
         return was_passed_on(end.number, stop) || (end.number == SIGKILL && stop.killed);

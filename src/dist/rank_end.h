@@ -37,6 +37,9 @@ std::string in_words(const RankEnd& end);
 // the SIGKILL that follows the second signal. Anything else is a failure.
 bool is_orderly(const ChildEnd& end, const StopRecord& stop);
 
+// With exit code 75: another rank did not answer, or is gone.
+bool waited_in_vain(const ChildEnd& end);
+
 // What the supervisor ends with when this end counts: the rank's own exit code; for a rank that a
 // signal ended 130, 143 or 75 where is_orderly(), else 1.
 int exit_code_of(const ChildEnd& end, const StopRecord& stop);

@@ -43,8 +43,13 @@ bool read_into(LineRelay& relay, OwnedDescriptor& pipe) {
     return false;
 }
 
-bool died_by_signal(const RankEnd& end) {
-    return end.end.by_signal;
+// How likely an end is the cause of those it is found with, smaller is likelier: a crash, an error,
+// a peer that was waited for in vain.
+int distance_from_cause(const ChildEnd& end) {
+    if (end.by_signal) {
+        return 0;
+    }
+    return waited_in_vain(end) ? 2 : 1;
 }
 
 void earliest(std::optional<double>& first, const std::optional<double>& other) {
@@ -279,20 +284,25 @@ void RankGroup::reap_ended() {
                         *end,
                         base::monotonic_seconds() - rank->started_seconds});
     }
-    // Of several that are found at once, one that crashed is more likely the cause than one that
-    // ended with an error because its peer was gone.
-    std::stable_partition(ends.begin(), ends.end(), died_by_signal);
+    std::stable_sort(ends.begin(), ends.end(), [](const RankEnd& a, const RankEnd& b) {
+        return distance_from_cause(a.end) < distance_from_cause(b.end);
+    });
     std::for_each(ends.begin(), ends.end(), [&](const RankEnd& end) { note_end(end); });
 }
 
 void RankGroup::note_end(const RankEnd& end) {
-    if (is_orderly(end.end, stop_)) {
+    const bool is_result = !end.end.by_signal && end.end.number == config_.result_exit_code;
+    if (is_result || is_orderly(end.end, stop_)) {
         if (!outcome_.failure && outcome_.exit_code == 0) {
             outcome_.exit_code = exit_code_of(end.end, stop_);
         }
         return;
     }
-    if (outcome_.failure) {
+    const bool is_first = !outcome_.failure;
+    // A rank that waited for another may notice its error before it has ended with it.
+    const bool is_the_cause = is_first || (waited_in_vain(outcome_.failure->end) &&
+                                           !waited_in_vain(end.end) && !others_were_signalled_);
+    if (!is_the_cause) {
         return;
     }
     outcome_.failure = end;
@@ -304,7 +314,7 @@ void RankGroup::note_end(const RankEnd& end) {
     outcome_.spoke_itself = (*rank)->streams.size() < 2;
     output_.set_leaves_out(true);
     std::string others;
-    if (any_running()) {
+    if (is_first && any_running()) {
         term_at_seconds_ = base::monotonic_seconds() + config_.grace_seconds;
         others = fmt::format("; {} may take {} to end",
                              running_ranks(),
@@ -321,6 +331,7 @@ void RankGroup::keep_deadlines() {
         output_.tell(fmt::format("SIGTERM to {}, which did not end within {}",
                                  running_ranks(),
                                  base::duration_in_words(config_.grace_seconds)));
+        others_were_signalled_ = true;
         pass_on(SIGTERM, static_cast<int>(stop_.signals.size()) + 1);
     }
     if (kill_at_seconds_ && now_seconds >= *kill_at_seconds_ && any_running()) {

@@ -45,7 +45,8 @@ struct AttemptOrder {
 };
 
 struct GroupOutcome {
-    std::optional<RankEnd> failure;       // the first end that was not orderly
+    std::optional<RankEnd> failure;       // the first end that was not orderly; where that was of a
+                                          // rank that waited in vain, the one it waited for
     std::vector<std::string> last_lines;  // of the rank that failed, from its pipes
     bool spoke_itself = false;            // that rank wrote to the terminal, beside its pipes
     std::vector<int> killed_ranks;        // they did not end after it, nor after SIGTERM
@@ -106,6 +107,7 @@ private:
     std::vector<std::unique_ptr<Rank>> ranks_;  // relays point into them
     std::optional<double> term_at_seconds_;
     std::optional<double> kill_at_seconds_;
+    bool others_were_signalled_ = false;  // after a failure: how they end says nothing of it
     GroupOutcome outcome_;
 };
 

@@ -33,7 +33,7 @@ bool is_final(const ChildEnd& end) {
 }
 
 std::vector<int> ranks_that_caused(const FailedAttempt& attempt) {
-    if (ended_with(attempt.failure.end, ExitCode::kRestart)) {
+    if (waited_in_vain(attempt.failure.end)) {
         return attempt.killed_ranks;
     }
     return ended_with(attempt.failure.end, ExitCode::kNotDurable)

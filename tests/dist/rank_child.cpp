@@ -316,6 +316,8 @@ void set_option(LaunchConfig& config, const std::string& name, const std::string
         config.crash_loop_seconds = seconds;
     } else if (name == "delay") {
         config.restart_delay_seconds = seconds;
+    } else if (name == "result") {
+        config.result_exit_code = number;
     } else if (name == "limit") {
         config.time_limit_seconds = seconds;
     } else {

@@ -158,6 +158,35 @@ TEST(Supervisor, TheExitCodeOfTheFirstFailureCounts) {
     EXPECT_EQ(run_launched({"nproc=2", "--", "exit=0"}).exit_code, 0);
 }
 
+TEST(Supervisor, ARankThatWaitedInVainGivesTheBlameToTheOneItWaitedFor) {
+    const Outcome outcome = run_launched({"nproc=3",
+                                          "restarts=1",
+                                          "--",
+                                          "0:exit=75",
+                                          "2:sleep=0.2",
+                                          "2:err=the reason",
+                                          "2:exit=2"});
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.log, HasSubstr("ended with exit code 75"));
+    EXPECT_THAT(outcome.log,
+                HasSubstr("holdfast: rank 2 failed first; its last line:\n  | the reason\n"
+                          "holdfast: no restart after exit code 2\n"));
+}
+
+TEST(Supervisor, HowOthersEndWhenTheyAreSignalledIsNoCause) {
+    const Outcome outcome = run_launched(
+        {"nproc=2", "grace=0.05", "--", "0:exit=75", "1:catch", "1:signals=1", "1:exit=5"});
+    EXPECT_EQ(outcome.exit_code, 75);
+    EXPECT_THAT(outcome.log, HasSubstr("holdfast: rank 0 failed first"));
+}
+
+TEST(Supervisor, AResultIsNoFailure) {
+    const Outcome outcome =
+        run_launched({"nproc=2", "result=10", "restarts=3", "--", "0:exit=10", "1:sleep=0.1"});
+    EXPECT_EQ(outcome.exit_code, 10);
+    EXPECT_EQ(outcome.log, "");
+}
+
 TEST(Supervisor, OthersThatEndInTheirGraceAreNotSignalled) {
     LaunchedProgram program(
         {"nproc=2", "grace=1000", "--", "0:catch", "0:exists={dir}/go", "0:say=saved", "1:exit=5"});
