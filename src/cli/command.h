@@ -29,6 +29,7 @@ base::ExitCode run_prepare(const std::vector<std::string>& arguments);
 base::ExitCode run_sample(const std::vector<std::string>& arguments);
 base::ExitCode run_bench(const std::vector<std::string>& arguments);
 base::ExitCode run_eval(const std::vector<std::string>& arguments);
+base::ExitCode run_doctor(const std::vector<std::string>& arguments);
 
 // The exit code that an Error ends the program with: usage for a wrong request, 3 for what cannot
 // be resumed or is damaged, 1 else.

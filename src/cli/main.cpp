@@ -40,6 +40,7 @@ constexpr std::array kCommands = {
     Command{"eval", "measure the loss of a checkpoint", run_eval},
     Command{
         "bench", "measure saving, loading and exchanging beside what the machine gives", run_bench},
+    Command{"doctor", "prove this machine: devices, ranks, disk, limits", run_doctor},
 };
 
 void print_help() {
