@@ -49,6 +49,7 @@ double loss_of(int rank) {
 template <typename PartOf>
 at::Tensor sum_over_ranks(int ranks, PartOf part_of) {
     std::vector<at::Tensor> parts;
+    parts.reserve(static_cast<std::size_t>(ranks));
     for (int rank = 0; rank < ranks; ++rank) {
         parts.push_back(part_of(rank));
     }

@@ -58,6 +58,7 @@ void show_devices_of(const std::vector<int>& slots, std::vector<std::string>& en
         return;
     }
     std::vector<std::string_view> shown;
+    shown.reserve(slots.size());
     for (const int slot : slots) {
         shown.push_back(entries.at(static_cast<std::size_t>(slot)));
     }

@@ -50,7 +50,7 @@ void add_norm_gradients(const at::Tensor& dout_NC,
                         const at::Tensor& gamma_C,
                         const at::Tensor& mean_N,
                         const at::Tensor& rstd_N,
-                        at::Tensor dresidual_NC,
+                        const at::Tensor& dresidual_NC,
                         at::Tensor& dgamma_C,
                         at::Tensor& dbeta_C) {
     const std::int64_t rows = x_NC.size(0);
