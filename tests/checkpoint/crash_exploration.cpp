@@ -48,6 +48,7 @@ bool CrashExploration::try_state(const fs::DiskImage& image, const Trial& trial)
     const std::uint64_t digest = image.digest();
     if (seen_.insert(digest).second) {
         nested_states_ += trial.is_nested ? 1 : 0;
+        (trial.is_nested ? new_states_.nested : new_states_.first_cuts).push_back(digest);
     }
     if (!tried_.insert(mixed(digest, trial.expectation)).second) {
         return true;

@@ -23,6 +23,7 @@
 #include <limits>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "fs/power_cut.h"
@@ -55,6 +56,12 @@ public:
     [[nodiscard]] std::uint64_t distinct_states() const { return seen_.size(); }
     // Of those, made by a cut inside a start.
     [[nodiscard]] std::uint64_t nested_states() const { return nested_states_; }
+    // Contents first seen since the last call, those of cuts inside a start apart.
+    struct NewStates {
+        std::vector<std::uint64_t> first_cuts;
+        std::vector<std::uint64_t> nested;
+    };
+    NewStates take_new_states() { return std::exchange(new_states_, {}); }
     // One line each: where the cut was and what was wrong.
     [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
 
@@ -76,6 +83,7 @@ private:
     std::unordered_set<std::uint64_t> seen_;      // contents
     std::unordered_set<std::uint64_t> tried_;     // contents with what was expected of them
     std::unordered_set<std::uint64_t> saved_on_;  // contents after a start, that took a save
+    NewStates new_states_;
     std::uint64_t nested_states_ = 0;
     std::vector<std::string> violations_;
 };

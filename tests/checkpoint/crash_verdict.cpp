@@ -81,7 +81,7 @@ std::string judge_resume(const TinyTrainer& trainer, const Expectation& expected
         return wrong;
     }
     for (const Fallback& fallback : trainer.resumed()->fallbacks) {
-        if (!expected.damaged.contains(fallback.label)) {
+        if (!expected.damaged.contains({fallback.lineage, fallback.step})) {
             return fmt::format("{} was passed over: {}", fallback.label, fallback.why);
         }
     }
@@ -90,7 +90,7 @@ std::string judge_resume(const TinyTrainer& trainer, const Expectation& expected
 
 // Whether `entry` is one that no start has read, also not the one that has just been.
 bool may_be_damaged(const Entry& entry, const TinyTrainer& trainer, const Expectation& expected) {
-    if (!trainer.resumed() || !expected.unread.contains(entry.label())) {
+    if (!trainer.resumed() || !expected.unread.contains(entry.manifest.identity.save_id)) {
         return false;
     }
     const Entry& resumed = trainer.resumed()->entry;
@@ -122,6 +122,25 @@ std::string judge_entries(const fs::DiskImage& image,
     return missing.empty() ? "" : fmt::format("{} is gone", *missing.begin());
 }
 
+// What was set aside is what had been damaged.
+std::string judge_quarantine(fs::FileSystem& disk, const Expectation& expected) {
+    const auto names = disk.list(kRunPath + "/quarantine");
+    for (const std::string& name : names.value()) {
+        const auto entry =
+            scan_entry(disk, kRunPath + "/quarantine/" + name, Pool::kRolling, std::string());
+        const bool is_known = entry.ok() && entry.value().usable();
+        const Identity identity = is_known ? entry.value().manifest.identity
+                                           : identity_by_name(name.substr(name.find('_', 7) + 1));
+        // One whose deletion was cut short tells no more than its name; of an epoch that is no
+        // step.
+        const bool is_unknown = !is_known && identity.step < 0;
+        if (!is_unknown && !expected.damaged.contains({identity.lineage, identity.step})) {
+            return fmt::format("{} is in quarantine", name);
+        }
+    }
+    return "";
+}
+
 std::string judge_folders(fs::FileSystem& disk, const Expectation& expected) {
     std::string logs;
     const auto names = disk.list(kRunPath);
@@ -145,18 +164,7 @@ std::string judge_folders(fs::FileSystem& disk, const Expectation& expected) {
     if (!disk.list(kRunPath + "/.trash").value().empty()) {
         return "the trash is not empty";
     }
-    const auto quarantined = disk.list(kRunPath + "/quarantine");
-    for (const std::string& name : quarantined.value()) {
-        const bool allowed =
-            std::any_of(expected.damaged.begin(), expected.damaged.end(), [&](std::string label) {
-                std::replace(label.begin(), label.end(), '/', '_');
-                return name.ends_with('_' + label);
-            });
-        if (!allowed) {
-            return fmt::format("{} is in quarantine", name);
-        }
-    }
-    return "";
+    return judge_quarantine(disk, expected);
 }
 
 }  // namespace

@@ -95,9 +95,11 @@ private:
         seen_.labels.clear();
         seen_.unread.clear();
         for (const Entry& entry : trainer.run().scan().entries) {
-            const bool was_damaged = seen_.damaged.contains(entry.label());
-            if (entry.usable()) {
-                (was_damaged ? seen_.unread : seen_.labels).insert(entry.label());
+            const std::string& save_id = entry.manifest.identity.save_id;
+            if (entry.usable() && damaged_saves_.contains(save_id)) {
+                seen_.unread.insert(save_id);
+            } else if (entry.usable()) {
+                seen_.labels.insert(entry.label());
             }
         }
         expect_from(disk_->operations().size());
@@ -304,8 +306,9 @@ private:
                 inodes.insert(disk.status(model).value().inode).second) {
                 disk.damage(model, 4100);
             }
-            seen_.damaged.insert(entry->label());
-            seen_.unread.insert(entry->label());
+            seen_.damaged.insert(order);
+            seen_.unread.insert(identity.save_id);
+            damaged_saves_.insert(identity.save_id);
             seen_.labels.erase(entry->label());
         }
         image_ = disk.image();
@@ -374,6 +377,7 @@ private:
     std::unique_ptr<fs::SimulatedFileSystem> disk_;
     RecordedAct record_;
     Expectation seen_;
+    std::set<std::string> damaged_saves_;  // by id
     std::int64_t step_ = 0;
 };
 

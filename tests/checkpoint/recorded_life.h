@@ -24,9 +24,10 @@ inline const std::string kRunPath = "/run";
 struct Expectation {
     // At least so new, by (lineage, step); nothing: nothing was published yet.
     std::optional<std::pair<std::int64_t, std::int64_t>> newest_at_least;
-    std::set<std::string> labels;   // "rolling/step_00000250": there, and with the right bytes
-    std::set<std::string> damaged;  // the only ones that may be set aside
-    // Of those, the ones that may still be in their pools: no start had to read them.
+    std::set<std::string> labels;  // "rolling/step_00000250": there, and with the right bytes
+    // (lineage, step) of the only ones that may be set aside.
+    std::set<std::pair<std::int64_t, std::int64_t>> damaged;
+    // Save ids of those that may still be in a pool: no start had to read them.
     std::set<std::string> unread;
     std::string log_lines;  // must stand in metrics.jsonl or in a cut tail
 };

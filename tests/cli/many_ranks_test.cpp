@@ -194,8 +194,11 @@ protected:
         const Outcome straight = train("straight", options_of(1));
         ASSERT_EQ(straight.exit_code, 0) << straight.log;
         RunningProgram program(
-            train_words("harmed",
-                        options_of(4, {"--max-restarts", "2", "--set", "dist.lost_after=3"})),
+            train_words(
+                "harmed",
+                options_of(
+                    4,
+                    {"--max-restarts", "2", "--stop-deadline", "5", "--set", "dist.lost_after=3"})),
             directory_.path());
         ASSERT_TRUE(program.wait_for_step(metrics_path("harmed"), step));
         const std::vector<pid_t> ranks = program.children();
