@@ -182,9 +182,11 @@ void look_at_disk(Report& report, const std::string& directory) {
     const base::Result<fs::DiskProbe> probed =
         space.ok() && space.value().available_bytes < 2 * kProbeBytes
             ? base::Error{base::ErrorKind::kNoSpace,
-                          fmt::format("{} has {} free: not enough for a checkpoint",
+                          fmt::format("{} has {} free, and to try it takes {}: make room, or "
+                                      "name another --dir",
                                       directory,
-                                      base::bytes_in_words(space.value().available_bytes)),
+                                      base::bytes_in_words(space.value().available_bytes),
+                                      base::bytes_in_words(2 * kProbeBytes)),
                           0}
             : fs::probe_disk(disk, directory, kProbeBytes);
     if (!probed.ok()) {

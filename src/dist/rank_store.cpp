@@ -67,6 +67,15 @@ struct AddressList {
     }
 };
 
+// getaddrinfo's answer: 0, or what gai_strerror() puts in words.
+int find_addresses(const std::string& host, std::uint16_t port, int type, AddressList& addresses) {
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = type;
+    const std::string service = fmt::format("{}", port);
+    return ::getaddrinfo(host.c_str(), service.c_str(), &hints, &addresses.first);
+}
+
 std::uint16_t bound_port(int fd) {
     sockaddr_storage storage{};
     socklen_t size = sizeof(storage);
@@ -89,12 +98,8 @@ std::string first_line(const char* text) {
 }
 
 Result<BoundSocket> bind_socket(const std::string& host, std::uint16_t port) {
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
     AddressList addresses;
-    const std::string service = fmt::format("{}", port);
-    const int resolved = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &addresses.first);
+    const int resolved = find_addresses(host, port, SOCK_STREAM, addresses);
     if (resolved != 0) {
         return Error{ErrorKind::kInvalid,
                      fmt::format("the master address '{}' has no address: {}; give one that this "
@@ -129,12 +134,8 @@ Result<BoundSocket> bind_socket(const std::string& host, std::uint16_t port) {
 
 std::string why_unreachable(const std::string& host, std::uint16_t port) {
     constexpr int kPatienceMilliseconds = 1000;
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
     AddressList addresses;
-    const std::string service = fmt::format("{}", port);
-    const int resolved = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &addresses.first);
+    const int resolved = find_addresses(host, port, SOCK_STREAM, addresses);
     if (resolved != 0) {
         return fmt::format("'{}' has no address ({})", host, ::gai_strerror(resolved));
     }
@@ -166,12 +167,8 @@ std::string why_unreachable(const std::string& host, std::uint16_t port) {
 }
 
 Result<std::string> address_towards(const std::string& host, std::uint16_t port) {
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_DGRAM;
     AddressList addresses;
-    const std::string service = fmt::format("{}", port);
-    const int resolved = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &addresses.first);
+    const int resolved = find_addresses(host, port, SOCK_DGRAM, addresses);
     if (resolved == 0) {
         for (const addrinfo* at = addresses.first; at != nullptr; at = at->ai_next) {
             const int fd = ::socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol);
@@ -255,6 +252,7 @@ Result<std::unique_ptr<RankStore>> RankStore::open(const StoreAddress& address) 
 Result<std::unique_ptr<RankStore>> RankStore::connect_again() const {
     StoreAddress client = address_;
     client.serves = false;
+    client.connect_seconds = client.timeout_seconds;
     return open(client);
 }
 
