@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -86,18 +85,6 @@ bool weights_are_bf16(const config::CommandLine& line, const config::Settings& s
     return word.empty() ? settings.run.precision == model::Precision::kBf16 : word == "bf16";
 }
 
-// Throws base::Failure (usage) for what is no device, or for one that this machine has not.
-std::string device_word(const config::CommandLine& line, const config::Settings& settings) {
-    const std::string word = line.value("device", settings.run.device);
-    if (word != "auto" && word != "cpu" && word != "cuda") {
-        fail_usage(fmt::format("--device: expected auto, cpu or cuda, found '{}'", word));
-    }
-    if (word == "cuda" && gpu_count() == 0) {
-        static_cast<void>(choose_device(word));  // says what is missing
-    }
-    return word;
-}
-
 int local_ranks_of(const config::CommandLine& line, const dist::RankPlace& place) {
     if (!line.has("local-ranks")) {
         return place.node_count > 1 ? place.local_size : 0;
@@ -124,7 +111,7 @@ CollectivePlan make_plan(const config::CommandLine& line,
     CollectivePlan plan;
     plan.rounds = static_cast<int>(count_option(line, "repeat", "5", 1));
     plan.is_bf16 = weights_are_bf16(line, settings);
-    plan.device = device_word(line, settings);
+    plan.device = device_option(line, settings.run.device);
     plan.local_ranks = local_ranks_of(line, place);
     const model::GptConfig shape =
         choose_bench_shape(line, kGradientBytes, has_room, /*is_quiet=*/place.rank != 0);
@@ -326,11 +313,9 @@ base::ExitCode measure(const config::CommandLine& line, const dist::LaunchEnviro
             "torchrun, mpirun or srun");
     }
     const config::Settings settings = bench_settings(line);
-    const at::Device device = choose_device(device_word(line, settings), place.local_rank);
-    const std::int64_t share = std::max<std::int64_t>(
-        1, std::int64_t{std::thread::hardware_concurrency()} / place.local_size);
-    const std::int64_t threads = count_option(line, "threads", "0");
-    set_up_torch(threads > 0 ? threads : share, /*deterministic=*/false);
+    const at::Device device =
+        choose_device(device_option(line, settings.run.device), place.local_rank);
+    set_up_torch(threads_option(line, place.local_size), /*deterministic=*/false);
     const std::unique_ptr<RankSession> session =
         RankSession::join(started_by, settings.dist, device);
     try {

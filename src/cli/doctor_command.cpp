@@ -280,10 +280,7 @@ void check_ranks(Report& report, RankSession& session, at::Device device) {
 base::ExitCode examine(const config::CommandLine& line, const dist::LaunchEnvironment& started_by) {
     const dist::RankPlace& place = started_by.place;
     const at::Device device = choose_device(line.value("device", "auto"), place.local_rank);
-    const std::int64_t share = std::max<std::int64_t>(
-        1, std::int64_t{std::thread::hardware_concurrency()} / place.local_size);
-    const std::int64_t asked = count_option(line, "threads", "0");
-    const std::int64_t threads = asked > 0 ? asked : share;
+    const std::int64_t threads = threads_option(line, place.local_size);
     set_up_torch(threads, /*deterministic=*/true);
     Report report(line.has("json"));
     // The first signal lets what is being tried be cleared away.
@@ -325,14 +322,6 @@ base::ExitCode examine(const config::CommandLine& line, const dist::LaunchEnviro
                : base::ExitCode::kFailed;
 }
 
-std::string device_word(const config::CommandLine& line) {
-    std::string word = line.value("device", "auto");
-    if (word != "auto" && word != "cpu" && word != "cuda") {
-        fail_usage(fmt::format("--device: expected auto, cpu or cuda, found '{}'", word));
-    }
-    return word;
-}
-
 int default_rank_count(const std::string& device) {
     const int gpus = device == "cpu" ? 0 : gpu_count();
     return gpus > 0 ? gpus : static_cast<int>(kRanksOnACpu);
@@ -350,10 +339,7 @@ base::ExitCode run_doctor(const std::vector<std::string>& arguments) {
     if (!line.positional.empty()) {
         fail_usage(fmt::format("doctor takes options only, found '{}'", line.positional.front()));
     }
-    const std::string device = device_word(line);
-    if (device == "cuda" && gpu_count() == 0) {
-        static_cast<void>(choose_device(device));  // says what is missing
-    }
+    const std::string device = device_option(line, "auto");
     const dist::LaunchEnvironment started_by =
         value_or_fail(dist::read_launch_environment(dist::process_environment));
     dist::LaunchConfig launch = parse_launch(line, [&](int /*nnodes*/) {

@@ -1,5 +1,8 @@
 #include "cli/run_environment.h"
 
+#include <algorithm>
+#include <thread>
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -10,6 +13,7 @@
 
 #include "base/build_info.h"
 #include "cli/command.h"
+#include "cli/option_numbers.h"
 #include "fs/durable_write.h"
 #include "fs/real_file_system.h"
 #include "kernels/caching_cpu_allocator.h"
@@ -72,6 +76,24 @@ at::Device choose_device(const std::string& asked, int local_rank) {
     const c10::impl::VirtualGuardImpl guard(at::kCUDA);
     guard.setDevice(device);
     return device;
+}
+
+std::string device_option(const config::CommandLine& line, const std::string& otherwise) {
+    std::string word = line.value("device", otherwise);
+    if (word != "auto" && word != "cpu" && word != "cuda") {
+        fail_usage(fmt::format("--device: expected auto, cpu or cuda, found '{}'", word));
+    }
+    if (word == "cuda" && gpu_count() == 0) {
+        static_cast<void>(choose_device(word));  // says what is missing
+    }
+    return word;
+}
+
+std::int64_t threads_option(const config::CommandLine& line, int local_size) {
+    const std::int64_t asked = count_option(line, "threads", "0");
+    return asked > 0 ? asked
+                     : std::max<std::int64_t>(
+                           1, std::int64_t{std::thread::hardware_concurrency()} / local_size);
 }
 
 void set_up_torch(std::int64_t threads, bool deterministic) {

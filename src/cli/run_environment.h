@@ -10,6 +10,7 @@
 
 #include <c10/core/Device.h>
 
+#include "config/command_line.h"
 #include "config/settings.h"
 #include "kernels/kernels.h"
 
@@ -22,6 +23,13 @@ at::Device choose_device(const std::string& asked, int local_rank = 0);
 
 // That this build can use.
 int gpu_count();
+
+// The value of --device, or `otherwise`. Throws base::Failure (usage) for what is no device, and
+// for cuda where there is none.
+std::string device_option(const config::CommandLine& line, const std::string& otherwise);
+
+// The value of --threads, or what is this rank's share of the processors.
+std::int64_t threads_option(const config::CommandLine& line, int local_size);
 
 // Threads, determinism flags and the CPU allocator, before anything is computed.
 void set_up_torch(std::int64_t threads, bool deterministic);
